@@ -1,0 +1,241 @@
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::facade::Listening;
+
+/// Where to listen, and how protected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    pub address: SocketAddr,
+    /// Listen beyond this machine without TLS. Off unless someone asked for it in so many words.
+    #[serde(default)]
+    pub insecure: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, as PEM.
+    pub certificate: PathBuf,
+    /// The private key, as PEM.
+    pub key: PathBuf,
+    /// Clients must show a certificate that one of these signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why nothing listens. Says which setting moves it.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error(
+        "{protocol}: port {} is already in use by another process ({address}).\n  \
+         Move it with `--listen {protocol}=HOST:PORT` ({protocol}.listen in the configuration), \
+         or leave this protocol out with `--disable {protocol}`.", address.port()
+    )]
+    InUse { protocol: String, address: SocketAddr },
+    #[error(
+        "{protocol}: refusing to listen on {address} without TLS: it can be reached from other machines.\n  \
+         Set {protocol}.tls, or accept that with `--set {protocol}.insecure=true`, \
+         or listen on 127.0.0.1 with `--listen {protocol}=127.0.0.1:{}`.", address.port()
+    )]
+    Exposed { protocol: String, address: SocketAddr },
+    #[error("{protocol}: cannot listen on {address}: {source}.\n  Choose another with `--listen {protocol}=HOST:PORT`.")]
+    Bind { protocol: String, address: SocketAddr, source: io::Error },
+    #[error("{protocol}: cannot use {}: {why}.\n  Check {protocol}.tls in the configuration.", file.display())]
+    Tls { protocol: String, file: PathBuf, why: String },
+}
+
+/// A bound socket.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    insecure: bool,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Short enough that a burst of clients after a restart is not turned away by the kernel.
+const BACKLOG: i32 = 4096;
+
+impl Listener {
+    pub fn bind(protocol: &str, listen: &Listen) -> Result<Listener, ListenError> {
+        let address = listen.address;
+        let insecure = !address.ip().is_loopback() && listen.tls.is_none();
+        let protocol = protocol.to_owned();
+        if insecure && !listen.insecure {
+            return Err(ListenError::Exposed { protocol, address });
+        }
+        let tls = listen.tls.as_ref().map(|tls| acceptor(&protocol, tls)).transpose()?;
+        let socket = socket(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse { protocol: protocol.clone(), address },
+            _ => ListenError::Bind { protocol: protocol.clone(), address, source },
+        })?;
+        let address = socket.local_addr().unwrap_or(address);
+        Ok(Listener { socket, address, tls, insecure })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn listening(&self, what: &str) -> Listening {
+        let insecure = self.insecure.then(|| "reachable from other machines, without TLS".to_owned());
+        Listening { what: what.to_owned(), address: self.address, tls: self.tls.is_some(), insecure }
+    }
+
+    /// The next connection, before any handshake. Errors of a single connection are not errors of the listener.
+    pub(crate) async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    // Small answers must not wait for more to come.
+                    let _ = stream.set_nodelay(true);
+                    return (stream, peer);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, address = %self.address, "cannot accept connections; trying again");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.clone()
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn acceptor(protocol: &str, tls: &Tls) -> Result<TlsAcceptor, ListenError> {
+    let bad = |file: &Path, why: String| ListenError::Tls {
+        protocol: protocol.to_owned(),
+        file: file.to_owned(),
+        why,
+    };
+    let certificates = |file: &Path| -> Result<Vec<CertificateDer<'static>>, ListenError> {
+        let found: Result<Vec<_>, _> =
+            CertificateDer::pem_file_iter(file).map_err(|e| bad(file, e.to_string()))?.collect();
+        match found.map_err(|e| bad(file, e.to_string()))? {
+            found if found.is_empty() => Err(bad(file, "it holds no certificate".to_owned())),
+            found => Ok(found),
+        }
+    };
+    let chain = certificates(&tls.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| bad(&tls.key, e.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| bad(&tls.certificate, e.to_string()))?;
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for certificate in certificates(file)? {
+                roots.add(certificate).map_err(|e| bad(file, e.to_string()))?;
+            }
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|e| bad(file, e.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|e| bad(&tls.key, e.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A connection, with or without TLS.
+#[derive(Debug)]
+pub enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Connection::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Connection::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Connection::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Connection::Plain(stream) => stream.is_write_vectored(),
+            Connection::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}

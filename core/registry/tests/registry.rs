@@ -1,0 +1,16 @@
+//! The registry over the memory engine, with time in hand.
+
+#[path = "registry/brake.rs"]
+mod brake;
+#[path = "registry/faults.rs"]
+mod faults;
+#[path = "registry/leases.rs"]
+mod leases;
+#[path = "registry/line.rs"]
+mod line;
+#[path = "registry/model.rs"]
+mod model;
+#[path = "registry/support.rs"]
+mod support;
+#[path = "registry/watches.rs"]
+mod watches;

@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use switchboard_model::Revision;
+use switchboard_store::{CommitError, Plan, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch;
+use crate::fault::{Fault, contain};
+use crate::file::File;
+use crate::meta::Meta;
+
+type Answers = Vec<Result<Revision, CommitError>>;
+
+/// What only the writer may do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Commit {
+        batch: Vec<Plan>,
+        reply: oneshot::Sender<Result<Answers, StoreError>>,
+    },
+    /// Forgets a piece of history. The answer is whether there is more to forget.
+    Compact {
+        through: Revision,
+        reply: oneshot::Sender<Result<bool, StoreError>>,
+    },
+    /// Opens the file again if an error made that necessary.
+    Recover {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Close {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+}
+
+/// How far acknowledged history reaches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tide {
+    pub(crate) head: Revision,
+    pub(crate) closed: bool,
+}
+
+/// The one thread that writes.
+pub(crate) struct Writer {
+    file: Arc<File>,
+    meta: Meta,
+    tide: watch::Sender<Tide>,
+    /// The error after which it is unknown what the disk holds. Nothing is written until the file was opened again.
+    latch: Option<StoreError>,
+}
+
+impl Writer {
+    pub(crate) fn new(file: Arc<File>, meta: Meta, tide: watch::Sender<Tide>) -> Writer {
+        Writer { file, meta, tide, latch: None }
+    }
+
+    /// Works until it is told to close or nobody is left to tell it anything. Whoever does not care for an answer
+    /// any more does not get one.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(job) = queue.blocking_recv() {
+            match job {
+                Job::Commit { batch, reply } => {
+                    let _ = reply.send(self.commit(batch));
+                }
+                Job::Compact { through, reply } => {
+                    let _ = reply.send(self.compact(through));
+                }
+                Job::Recover { reply } => {
+                    let _ = reply.send(self.recover());
+                }
+                Job::Close { reply } => {
+                    // Refuses what comes from now on before those who wait hear of it.
+                    queue.close();
+                    self.tide.send_modify(|tide| tide.closed = true);
+                    let _ = reply.send(self.file.close());
+                    return;
+                }
+            }
+        }
+        if let Err(error) = self.file.close() {
+            tracing::warn!(%error, "the store was not closed properly");
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Plan>) -> Result<Answers, StoreError> {
+        let meta = self.meta;
+        let written = self.write("writing to", |database| batch::commit(database, meta, batch))?;
+        self.advance(written.meta);
+        Ok(written.answers)
+    }
+
+    fn compact(&mut self, through: Revision) -> Result<bool, StoreError> {
+        let meta = self.meta;
+        let compacted = self.write("compacting", |database| batch::compact(database, meta, through))?;
+        self.advance(compacted.meta);
+        Ok(compacted.more)
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        if self.latch.is_none() {
+            return Ok(());
+        }
+        match self.file.open() {
+            Ok(meta) if meta.cluster_id != self.meta.cluster_id || meta.head < self.meta.head => {
+                let why = format!("it went back from revision {} to {}", self.meta.head, meta.head);
+                let error = self.file.explain("opening", Fault::Damaged(why));
+                self.latch = Some(error.clone());
+                Err(error)
+            }
+            Ok(meta) => {
+                tracing::info!(path = %self.file.path.display(), revision = %meta.head, "the store is back");
+                self.latch = None;
+                self.advance(meta);
+                Ok(())
+            }
+            Err(error) => {
+                self.latch = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs a transaction; any error of it latches.
+    fn write<T>(
+        &mut self,
+        doing: &str,
+        work: impl FnOnce(&redb::Database) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        if let Some(error) = &self.latch {
+            return Err(error.clone());
+        }
+        let result = self.file.with(|database| contain(|| work(database)));
+        let error = match result {
+            Some(Ok(done)) => return Ok(done),
+            Some(Err(fault)) => self.file.explain(doing, fault),
+            None => self.file.unavailable(false),
+        };
+        tracing::error!(%error, "the store failed; nothing is written until it was loaded again");
+        self.latch = Some(error.clone());
+        Err(error)
+    }
+
+    fn advance(&mut self, meta: Meta) {
+        self.meta = meta;
+        self.tide.send_if_modified(|tide| {
+            let moved = tide.head != meta.head;
+            tide.head = meta.head;
+            moved
+        });
+    }
+}

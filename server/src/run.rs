@@ -1,0 +1,156 @@
+//! Puts a server together: engine, listeners, registry, health checks, façades, in this order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use switchboard_facade::{About, Context, Facade, ListenError, Listening, Metrics, Stop};
+use switchboard_registry::{OpenGate, Registry};
+use switchboard_store::{Engine, StoreError, StoreErrorKind};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+
+/// A server that is up.
+pub(crate) struct Server {
+    pub(crate) registry: Registry,
+    /// What listens where, by protocol.
+    pub(crate) listening: Vec<(&'static str, Listening)>,
+    stop: Stop,
+    facades: JoinSet<(&'static str, anyhow::Result<()>)>,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// Told apart from the rest because the demonstration then takes another port.
+    PortTaken { protocol: String, address: SocketAddr, failure: Failure },
+    Failed(Failure),
+}
+
+impl From<NotStarted> for Failure {
+    fn from(why: NotStarted) -> Failure {
+        match why {
+            NotStarted::PortTaken { failure, .. } | NotStarted::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Starts everything. The registry may still be loading its records, and says so to whoever asks.
+pub(crate) async fn start(config: &Config) -> Result<Server, NotStarted> {
+    let engine = open_engine(config).await.map_err(NotStarted::Failed)?;
+    let facades = open_facades(config).await?;
+    for facade in &facades {
+        check_pairing(config, facade.as_ref(), engine.as_ref()).map_err(NotStarted::Failed)?;
+    }
+    let metrics = Metrics::default();
+    let registry = Registry::open(engine, config.registry, Arc::new(OpenGate));
+    metrics.register(|metrics| registry.meters().register(metrics));
+    let health = switchboard_health::spawn(registry.clone(), &config.health);
+    health.map_err(|error| NotStarted::Failed(Failure::usage(error)))?;
+
+    let stop = Stop::new();
+    let about = About { version: env!("CARGO_PKG_VERSION"), engine: config.engine.name, started: Instant::now() };
+    let context = Context { registry: registry.clone(), metrics, stop: stop.clone(), about };
+    let place = |facade: &Box<dyn Facade>| {
+        let name = facade.name();
+        facade.listening().into_iter().map(move |listening| (name, listening))
+    };
+    let listening = facades.iter().flat_map(place).collect();
+    let mut serving = JoinSet::new();
+    for facade in facades {
+        let context = context.clone();
+        serving.spawn(async move { (facade.name(), facade.serve(context).await) });
+    }
+    Ok(Server { registry, listening, stop, facades: serving })
+}
+
+impl Server {
+    /// Waits until the records are loaded.
+    pub(crate) async fn loaded(&self) -> Result<(), Failure> {
+        let loaded = self.registry.loaded().await;
+        loaded.map_err(|waiting_for| Failure::failed(format!("the registry cannot start: it waits for {waiting_for}")))
+    }
+
+    /// Resolves when something ended that must not end.
+    pub(crate) async fn broken(&mut self) -> Failure {
+        match self.facades.join_next().await {
+            Some(Ok((name, Ok(())))) => Failure::failed(format!("{name} stopped without being told to")),
+            Some(Ok((name, Err(error)))) => Failure::failed(format!("{name} failed: {error:#}")),
+            Some(Err(error)) => Failure::failed(format!("a protocol crashed: {error}")),
+            // Without any protocol there is nothing to break.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets requests end, then writes out what is not written.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.stop.cancel();
+        while let Some(ended) = self.facades.join_next().await {
+            match ended {
+                Ok((_, Ok(()))) => {}
+                Ok((name, Err(error))) => tracing::warn!("{name} did not stop cleanly: {error:#}"),
+                Err(error) => tracing::warn!(%error, "a protocol crashed while stopping"),
+            }
+        }
+        match self.registry.stop().await {
+            Err(error) if error.kind != StoreErrorKind::Closed => Err(store_failure(&error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
+    let plug = config.engine;
+    let section = crate::config::table(&config.effective, plug.name);
+    let folder: PathBuf = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || (plug.open)(&section, &folder)).await;
+    match opened {
+        Ok(opened) => opened.map_err(|error| store_failure(&error)),
+        Err(error) => Err(Failure::failed(format!("opening the {} engine crashed: {error}", plug.name))),
+    }
+}
+
+/// What the store says, and which flag helps.
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    let failure = Failure::failed(error);
+    match error.kind {
+        StoreErrorKind::Locked => failure.next("Another folder: --data-dir DIR. Who holds it: `switchboard doctor`."),
+        StoreErrorKind::Newer => failure.next("Another folder: --data-dir DIR."),
+        StoreErrorKind::Damaged => failure.next("Another folder: --data-dir DIR. A closer look: `switchboard doctor`."),
+        StoreErrorKind::Io | StoreErrorKind::Full => failure.next("Another folder: --data-dir DIR."),
+        StoreErrorKind::Closed => failure,
+    }
+}
+
+async fn open_facades(config: &Config) -> Result<Vec<Box<dyn Facade>>, NotStarted> {
+    let mut facades = Vec::new();
+    for (plug, section) in &config.protocols {
+        facades.push((plug.open)(section).await.map_err(|error| listen_failure(&error))?);
+    }
+    Ok(facades)
+}
+
+fn listen_failure(error: &anyhow::Error) -> NotStarted {
+    let failure = |exit| Failure::new(exit, format!("{error:#}"));
+    match error.downcast_ref::<ListenError>() {
+        Some(ListenError::InUse { protocol, address }) => {
+            NotStarted::PortTaken { protocol: protocol.clone(), address: *address, failure: failure(Exit::Failed) }
+        }
+        Some(ListenError::Exposed { .. } | ListenError::Tls { .. }) => NotStarted::Failed(failure(Exit::Usage)),
+        Some(ListenError::Bind { .. }) | None => NotStarted::Failed(failure(Exit::Failed)),
+    }
+}
+
+/// A protocol's promises to its clients rest on the engine. A pairing that would lie is refused.
+fn check_pairing(config: &Config, facade: &dyn Facade, engine: &dyn Engine) -> Result<(), Failure> {
+    let unmet = facade.needs().unmet(engine.facts());
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let (name, engine, unmet) = (facade.name(), config.engine.name, unmet.join(" and "));
+    Err(Failure::usage(format!("{name} promises its clients {unmet}, and the engine {engine} does not have that"))
+        .next(format!("Choose another engine with --engine, or leave the protocol out with --disable {name}.")))
+}

@@ -1,0 +1,113 @@
+//! A server of its own for each driver: started, waited for, and stopped by its handle.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::files;
+use crate::process::{self, Reaped};
+use crate::workspace::Workspace;
+
+/// Longer than any start on a loaded machine.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    child: Reaped,
+    address: SocketAddr,
+    data: PathBuf,
+}
+
+/// The development build: it is there already after the tests.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let build = ["build", "--locked", "--package", "switchboard-server"];
+    if !process::succeeds(process::cargo().current_dir(&workspace.root).args(build))? {
+        bail!("the server does not build");
+    }
+    Ok(workspace.target.join("debug").join("switchboard"))
+}
+
+/// The one place that knows how a server is started.
+fn serve(binary: &Path, data: &Path, address: SocketAddr) -> Command {
+    let mut command = Command::new(binary);
+    // The server reads such variables as its configuration; what is set for the caller is not meant for it.
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("SWITCHBOARD_")) {
+        command.env_remove(key);
+    }
+    command.arg("serve").arg("--data-dir").arg(data).arg("--listen").arg(format!("native={address}"));
+    command
+}
+
+impl Server {
+    pub(crate) fn start(binary: &Path, scratch: &Path, log: &Path) -> anyhow::Result<Server> {
+        let address = free_address()?;
+        let data = scratch.join(format!("data-{}-{}", std::process::id(), address.port()));
+        std::fs::create_dir_all(&data)?;
+        let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = serve(binary, &data, address);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut server = Server { child: Reaped(child), address, data };
+        if let Err(error) = server.wait_until_ready() {
+            print_tail(log);
+            return Err(error);
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.0.try_wait()? {
+                bail!("the server ended before it was ready: {status}");
+            }
+            if is_ready(self.address).unwrap_or(false) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the server was not ready within {} s", READY_WITHIN.as_secs())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The child first: it must not write into a folder that is being removed.
+        let _ = self.child.0.kill();
+        let _ = self.child.0.wait();
+        // What is left lies in the target folder and harms nobody.
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+/// The last lines a server wrote, for whoever reads why something failed.
+pub(crate) fn print_tail(log: &Path) {
+    let text = files::text(log);
+    let lines: Vec<&str> = text.lines().collect();
+    println!("   the server's last lines ({}):", log.display());
+    lines.iter().skip(lines.len().saturating_sub(20)).for_each(|line| println!("   | {line}"));
+}
+
+/// Free a moment ago. Should another program take it first, the server says so and the driver fails loudly.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let patience = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    // To the end, so that the server's log does not begin with a connection reset.
+    stream.read_to_end(&mut answer)?;
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
+}

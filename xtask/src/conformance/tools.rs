@@ -1,0 +1,109 @@
+//! The toolchains that drivers are written for: what each needs, and how a driver is made runnable.
+//!
+//! Every function gives a command, or why this machine cannot run it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::files;
+use crate::process::{installed, quietly};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tool {
+    Python,
+    Go,
+    Java,
+    Node,
+}
+
+pub(crate) fn command(tool: Tool, suite: &Path, program: &str, scratch: &Path) -> Result<Command, String> {
+    let program = suite.join(program);
+    match tool {
+        Tool::Python => python(suite, &program, scratch),
+        Tool::Go => go(&program, scratch),
+        Tool::Java => java(&program),
+        Tool::Node => node(&program, scratch),
+    }
+}
+
+/// A virtual environment with the suite's pinned packages. Needs the package registry once.
+fn python(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, String> {
+    if !installed("python3", "--version") {
+        return Err("python3 is not installed".to_owned());
+    }
+    let venv = scratch.join("venv");
+    let requirements = suite.join("requirements.txt");
+    let pins = [requirements.clone(), suite.join("constraints.txt")];
+    once(&venv, &pins, || {
+        quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
+            .map_err(|why| format!("no python3 venv ({why})"))?;
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        quietly(pip.arg(&requirements)).map_err(|why| format!("no Python packages ({why})"))
+    })?;
+    let mut command = Command::new(venv.join("bin/python"));
+    command.arg("-B").arg(program);
+    Ok(command)
+}
+
+/// Built first and run by its own handle: stopping `go run` would leave the program behind.
+fn go(program: &Path, scratch: &Path) -> Result<Command, String> {
+    if !installed("go", "version") {
+        return Err("go is not installed".to_owned());
+    }
+    let binary = scratch.join("go-driver");
+    let mut build = Command::new("go");
+    // The standard library is all it uses; a missing toolchain must not be downloaded.
+    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").args(["build", "-o"]).arg(&binary).arg(program);
+    quietly(&mut build)?;
+    Ok(Command::new(binary))
+}
+
+fn java(program: &Path) -> Result<Command, String> {
+    if !installed("java", "-version") {
+        return Err("java is not installed".to_owned());
+    }
+    if !installed("javac", "-version") {
+        return Err("java is a runtime only; running a source file needs a JDK".to_owned());
+    }
+    let mut command = Command::new("java");
+    command.arg(program);
+    Ok(command)
+}
+
+/// The folder is copied, so that installing never writes into the sources.
+fn node(program: &Path, scratch: &Path) -> Result<Command, String> {
+    if !installed("node", "--version") || !installed("npm", "--version") {
+        return Err("node or npm is not installed".to_owned());
+    }
+    let Some(folder) = program.parent() else { return Err("a driver without a folder".to_owned()) };
+    let copy = scratch.join("node");
+    let manifest = ["package.json", "package-lock.json"].map(|name| folder.join(name));
+    once(&copy, &manifest, || {
+        std::fs::create_dir_all(&copy).map_err(|error| error.to_string())?;
+        manifest.iter().try_for_each(|file| copy_into(&copy, file))?;
+        let mut npm = Command::new("npm");
+        npm.current_dir(&copy).args(["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        quietly(&mut npm).map_err(|why| format!("no Node packages ({why})"))
+    })?;
+    copy_into(&copy, program)?;
+    let mut command = Command::new("node");
+    command.current_dir(&copy).arg(copy.join(program.file_name().unwrap_or_default()));
+    Ok(command)
+}
+
+/// Prepares `folder` unless it was prepared from the same pins before.
+fn once(folder: &Path, pins: &[PathBuf], prepare: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let wanted: String = pins.iter().map(|path| files::text(path)).collect();
+    let stamp = folder.join("prepared-from");
+    if stamp.exists() && files::text(&stamp) == wanted {
+        return Ok(());
+    }
+    prepare()?;
+    std::fs::write(&stamp, wanted).map_err(|error| error.to_string())
+}
+
+fn copy_into(folder: &Path, file: &Path) -> Result<(), String> {
+    let name = file.file_name().unwrap_or_default();
+    std::fs::copy(file, folder.join(name)).map(drop).map_err(|error| format!("{}: {error}", file.display()))
+}
