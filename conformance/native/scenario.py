@@ -51,7 +51,7 @@ def register_it_again(first):
 
 def look_up():
     (found,) = instances("user-service")
-    equal((found["id"], found["address"], found["port"]), (ARTICLE_ID, "192.168.1.100", 8080), "instance")
+    equal((found["id"], found["host"], found["port"]), (ARTICLE_ID, "192.168.1.100", 8080), "instance")
     equal(found["health"], "passing", "health")
     listed = answer(http.get("/v1/services"))["services"]
     equal([(it["service"], it["instances"], it["healthy"]) for it in listed], [("user-service", 1, 1)], "services")
@@ -59,7 +59,7 @@ def look_up():
 
 def look_up_one():
     found = answer(http.get(f"/v1/instances/{ARTICLE_ID}"))
-    equal((found["service"], found["address"]), ("user-service", "192.168.1.100"), "instance")
+    equal((found["service"], found["host"]), ("user-service", "192.168.1.100"), "instance")
 
 
 def unknown_service_is_empty():
@@ -102,7 +102,7 @@ def watch():
     ((event_id, change),) = events(1, since=before)
     equal((change["kind"], change["id"]), ("registered", first["id"]), "change")
     equal(change["revision"], first["revision"], "revision")
-    equal(change["instance"]["address"], "127.0.0.1", "instance")
+    equal(change["instance"]["host"], "127.0.0.1", "instance")
     equal(event_id, str(first["revision"]), "id of the event")
     return event_id
 

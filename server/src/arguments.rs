@@ -60,8 +60,10 @@ pub(crate) enum Command {
         switchboard watch user-service --since 120    what happened after revision 120, and on")]
     Watch(Watch),
     /// Ask whether the registry is ready, or how the instances of a service are and why
-    #[command(after_help = "Examples:\n  switchboard health                 succeeds if the registry is ready\n  \
-        switchboard health user-service    succeeds if at least one instance is served")]
+    #[command(
+        after_help = "Examples:\n  switchboard health                 succeeds if the registry is ready\n  \
+        switchboard health user-service    succeeds if at least one instance is served"
+    )]
     Health(Health),
     /// Check, print or start a configuration
     Config(ConfigCommand),
@@ -70,8 +72,10 @@ pub(crate) enum Command {
         switchboard doctor --config /etc/switchboard/switchboard.toml --data-dir /var/lib/switchboard")]
     Doctor(Doctor),
     /// Print completions for a shell
-    #[command(after_help = "Examples:\n  switchboard completions bash > /etc/bash_completion.d/switchboard\n  \
-        switchboard completions zsh > \"${fpath[1]}/_switchboard\"")]
+    #[command(
+        after_help = "Examples:\n  switchboard completions bash > /etc/bash_completion.d/switchboard\n  \
+        switchboard completions zsh > \"${fpath[1]}/_switchboard\""
+    )]
     Completions { shell: Shell },
     /// Print the version
     Version {
@@ -141,7 +145,13 @@ pub(crate) struct ConfigFlags {
 #[derive(Args)]
 pub(crate) struct To {
     /// The registry's address
-    #[arg(long, short = 's', value_name = "URL", env = "SWITCHBOARD_SERVER", default_value = "http://127.0.0.1:7700")]
+    #[arg(
+        long,
+        short = 's',
+        value_name = "URL",
+        env = "SWITCHBOARD_SERVER",
+        default_value = "http://127.0.0.1:7700"
+    )]
     pub(crate) server: String,
     /// Certificates to trust for https://, as PEM
     #[arg(long, value_name = "FILE", env = "SWITCHBOARD_CA")]
@@ -314,6 +324,9 @@ pub(crate) enum ConfigWhat {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
+    /// Read all of the data to see that it makes sense, which takes a while
+    #[arg(long)]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) to: To,
 }

@@ -47,7 +47,8 @@ impl Client {
         let wrong = |why: &str| {
             Failure::usage(format!("--server {url}: {why}")).next("Write it like http://127.0.0.1:7700.")
         };
-        let uri: Uri = url.trim_end_matches('/').parse().map_err(|error| wrong(&format!("no URL: {error}")))?;
+        let uri: Uri =
+            url.trim_end_matches('/').parse().map_err(|error| wrong(&format!("no URL: {error}")))?;
         let (trust, default_port) = match uri.scheme_str() {
             Some("http") => (None, 80),
             Some("https") => (Some(Trust::read(ca)?), 443),
@@ -64,13 +65,23 @@ impl Client {
     }
 
     /// Asks, and takes everything but success for a failure.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, Failure> {
         let answer = self.try_ask(method, path, body).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(self.refused(&answer)) }
     }
 
     /// Asks; whatever the answer is.
-    pub(crate) async fn try_ask(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+    pub(crate) async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, Failure> {
         let asking = async {
             let response = self.send(method, path, "application/json", body).await?;
             let (parts, body) = response.into_parts();
@@ -126,8 +137,9 @@ impl Client {
     }
 
     fn unreachable(&self, why: &dyn std::fmt::Display) -> Failure {
-        Failure::new(Exit::Unreachable, format!("cannot reach a registry at {}: {why}", self.url))
-            .next("Start one with `switchboard serve`, or name another with --server URL (SWITCHBOARD_SERVER).")
+        Failure::new(Exit::Unreachable, format!("cannot reach a registry at {}: {why}", self.url)).next(
+            "Start one with `switchboard serve`, or name another with --server URL (SWITCHBOARD_SERVER).",
+        )
     }
 
     /// Says what the registry said.
@@ -162,7 +174,10 @@ pub(crate) fn segment(text: &str) -> String {
 }
 
 /// A path with those parameters that there are.
-pub(crate) fn with_query<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
+pub(crate) fn with_query<'a>(
+    path: &str,
+    parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> String {
     let given = parameters.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let pairs: Vec<_> = given.map(|(key, value)| format!("{}={}", segment(key), segment(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }

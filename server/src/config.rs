@@ -82,7 +82,10 @@ fn effective(layers: &Layers) -> Result<Section, Failure> {
     let mut add = |name: &str, section: Section| all.insert(name.to_owned(), section.into());
     for section in SECTIONS {
         let given = layers.section(section.name);
-        add(section.name, read(section.name, section.effective, &given).map_err(|error| layers.blame(error))?);
+        add(
+            section.name,
+            read(section.name, section.effective, &given).map_err(|error| layers.blame(error))?,
+        );
     }
     for plug in ENGINES {
         let given = layers.section(plug.name);
@@ -132,3 +135,6 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,15 @@ pub(crate) async fn demo(what: Demo, out: &mut Out) -> Result<(), Failure> {
     open_files::raise_open_files();
     let mut signals = Signals::listen()?;
     let folder = tempfile::Builder::new().prefix("switchboard-demo-").tempdir();
-    let folder = folder.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))?;
+    let folder =
+        folder.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))?;
     let title = out.paint(Style::Bold, "Switchboard, a tour.");
-    out.line(format!("{title} Every command below can be typed while this runs."))?;
+    out.line(title)?;
+    out.wrapped(
+        "",
+        0,
+        "Every command below can be typed while this runs. Answers are laid out for reading.",
+    )?;
 
     let server = start_registry(&folder, out).await?;
     let ended = tokio::select! {
@@ -58,9 +64,14 @@ async fn start_registry(folder: &TempDir, out: &mut Out) -> Result<Server, Failu
             }
             Err(NotStarted::PortTaken { protocol, address, failure }) => {
                 let section: Option<&mut Section> = config.protocol_mut(&protocol);
-                let Some(section) = section.filter(|_| !moved.contains(&protocol)) else { return Err(failure) };
+                let Some(section) = section.filter(|_| !moved.contains(&protocol)) else {
+                    return Err(failure);
+                };
                 section.insert("listen".to_owned(), format!("{}:0", address.ip()).into());
-                out.line(format!("Port {} is taken by another process, so {protocol} takes a free one.", address.port()))?;
+                out.line(format!(
+                    "Port {} is taken by another process, so {protocol} takes a free one.",
+                    address.port()
+                ))?;
                 moved.push(protocol);
             }
             Err(NotStarted::Failed(failure)) => return Err(failure),
@@ -75,7 +86,9 @@ async fn play(server: &Server, what: &Demo, out: &mut Out) -> Result<(), Failure
     let mut stage = Stage::new(out, client);
     let cast = match tour::tour(&mut stage).await {
         Ok(cast) => cast,
-        Err(failure) => return Err(Failure::failed(format!("the tour ended at step {}: {failure}", stage.step))),
+        Err(failure) => {
+            return Err(Failure::failed(format!("the tour ended at step {}: {failure}", stage.step)));
+        }
     };
     if what.exit {
         return Ok(());

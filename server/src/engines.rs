@@ -9,6 +9,11 @@ use switchboard_engine_redb::Redb;
 use switchboard_facade::{ConfigError, Section, from_section, to_section};
 use switchboard_store::{Engine, StoreError, StoreErrorKind};
 
+/// Says what lies in a folder that nobody runs on, and whether all of it was read to see that it makes sense; None:
+/// nothing lies there. Blocks on the disk.
+type Inspect = fn(&Path, verify: bool) -> Result<Option<String>, StoreError>;
+type Open = fn(&Section, &Path) -> Result<Arc<dyn Engine>, StoreError>;
+
 /// What an engine offers to the server.
 pub(crate) struct EnginePlug {
     /// The word after `--engine`, and the section of the configuration.
@@ -19,9 +24,8 @@ pub(crate) struct EnginePlug {
     /// The section with all defaults filled in, or what is wrong with it.
     pub(crate) effective: fn(&Section) -> Result<Section, ConfigError>,
     /// Opens the data in a folder. Blocks on the disk.
-    pub(crate) open: fn(&Section, &Path) -> Result<Arc<dyn Engine>, StoreError>,
-    /// Says what lies in a folder that nobody runs on; None: nothing lies there. Blocks on the disk.
-    pub(crate) inspect: fn(&Path) -> Result<Option<String>, StoreError>,
+    pub(crate) open: Open,
+    pub(crate) inspect: Inspect,
 }
 
 pub(crate) const REDB: EnginePlug = EnginePlug {
@@ -29,7 +33,7 @@ pub(crate) const REDB: EnginePlug = EnginePlug {
     about: "durable, in one file of the data folder",
     example: "\
 # Memory for pages of the file, in bytes. Every record is in memory anyway, so this only serves writing.
-cache_bytes = 33554432
+cache_bytes = 8388608
 # Verify the whole file at start. Takes as long as reading all of it.
 verify = false
 ",
@@ -39,13 +43,16 @@ verify = false
         let options = switchboard_engine_redb::Options { cache_bytes, verify };
         Ok(Arc::new(Redb::open(folder, options)?))
     },
-    inspect: |folder| {
+    inspect: |folder, verify| {
         if !folder.join(switchboard_engine_redb::FILE_NAME).exists() {
             return Ok(None);
         }
-        let found = switchboard_engine_redb::inspect(folder, false)?;
+        let found = switchboard_engine_redb::inspect(folder, verify)?;
         let (megabytes, records) = (found.bytes as f64 / 1e6, found.records);
-        Ok(Some(format!("format {}, {records} records at revision {}, {megabytes:.1} MB", found.format, found.head)))
+        Ok(Some(format!(
+            "format {}, {records} records at revision {}, {megabytes:.1} MB",
+            found.format, found.head
+        )))
     },
 };
 
@@ -61,7 +68,7 @@ history = 65536
         let MemorySection { history } = read(MEMORY.name, section)?;
         Ok(Arc::new(Memory::with_history(history)))
     },
-    inspect: |_| Ok(None),
+    inspect: |_, _| Ok(None),
 };
 
 #[derive(Serialize, Deserialize)]
@@ -91,5 +98,6 @@ impl Default for MemorySection {
 }
 
 fn read<T: serde::de::DeserializeOwned>(name: &str, section: &Section) -> Result<T, StoreError> {
-    from_section(name, section).map_err(|error| StoreError::permanent(StoreErrorKind::Closed, error.to_string()))
+    from_section(name, section)
+        .map_err(|error| StoreError::permanent(StoreErrorKind::Closed, error.to_string()))
 }

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod engines;
 mod failure;
+mod gate;
 mod logs;
 mod open_files;
 mod out;

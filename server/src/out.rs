@@ -26,7 +26,8 @@ impl Out {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let width = terminal.then(|| rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col)).flatten();
+        let width =
+            terminal.then(|| rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col)).flatten();
         Out { to: Box::new(stdout), colour: terminal && !plain, width: width.filter(|columns| *columns > 0) }
     }
 

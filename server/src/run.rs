@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use switchboard_facade::{About, Context, Facade, ListenError, Listening, Metrics, Stop};
-use switchboard_registry::{OpenGate, Registry};
+use switchboard_registry::Registry;
 use switchboard_store::{Engine, StoreError, StoreErrorKind};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::gate::ProbeGate;
 
 /// A server that is up.
 pub(crate) struct Server {
@@ -26,7 +27,11 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) enum NotStarted {
     /// Told apart from the rest because the demonstration then takes another port.
-    PortTaken { protocol: String, address: SocketAddr, failure: Failure },
+    PortTaken {
+        protocol: String,
+        address: SocketAddr,
+        failure: Failure,
+    },
     Failed(Failure),
 }
 
@@ -46,19 +51,21 @@ pub(crate) async fn start(config: &Config) -> Result<Server, NotStarted> {
         check_pairing(config, facade.as_ref(), engine.as_ref()).map_err(NotStarted::Failed)?;
     }
     let metrics = Metrics::default();
-    let registry = Registry::open(engine, config.registry, Arc::new(OpenGate));
+    let gate = Arc::new(ProbeGate::new(&config.health));
+    let registry = Registry::open(engine, config.registry, gate);
     metrics.register(|metrics| registry.meters().register(metrics));
     let health = switchboard_health::spawn(registry.clone(), &config.health);
-    health.map_err(|error| NotStarted::Failed(Failure::usage(error)))?;
+    let health = health.map_err(|error| NotStarted::Failed(Failure::usage(error)))?;
+    metrics.register(|metrics| health.meters().register(metrics));
 
     let stop = Stop::new();
-    let about = About { version: env!("CARGO_PKG_VERSION"), engine: config.engine.name, started: Instant::now() };
+    let about =
+        About { version: env!("CARGO_PKG_VERSION"), engine: config.engine.name, started: Instant::now() };
     let context = Context { registry: registry.clone(), metrics, stop: stop.clone(), about };
-    let place = |facade: &Box<dyn Facade>| {
-        let name = facade.name();
-        facade.listening().into_iter().map(move |listening| (name, listening))
-    };
-    let listening = facades.iter().flat_map(place).collect();
+    let mut listening = Vec::new();
+    for facade in &facades {
+        listening.extend(facade.listening().into_iter().map(|place| (facade.name(), place)));
+    }
     let mut serving = JoinSet::new();
     for facade in facades {
         let context = context.clone();
@@ -70,8 +77,10 @@ pub(crate) async fn start(config: &Config) -> Result<Server, NotStarted> {
 impl Server {
     /// Waits until the records are loaded.
     pub(crate) async fn loaded(&self) -> Result<(), Failure> {
-        let loaded = self.registry.loaded().await;
-        loaded.map_err(|waiting_for| Failure::failed(format!("the registry cannot start: it waits for {waiting_for}")))
+        self.registry.loaded().await.map_err(|waiting_for| {
+            Failure::failed(format!("the registry cannot start without {waiting_for}"))
+                .next("Another folder: --data-dir DIR. A closer look: `switchboard doctor --verify`.")
+        })
     }
 
     /// Resolves when something ended that must not end.
@@ -117,9 +126,13 @@ async fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let failure = Failure::failed(error);
     match error.kind {
-        StoreErrorKind::Locked => failure.next("Another folder: --data-dir DIR. Who holds it: `switchboard doctor`."),
+        StoreErrorKind::Locked => {
+            failure.next("Another folder: --data-dir DIR. Who holds it: `switchboard doctor`.")
+        }
         StoreErrorKind::Newer => failure.next("Another folder: --data-dir DIR."),
-        StoreErrorKind::Damaged => failure.next("Another folder: --data-dir DIR. A closer look: `switchboard doctor`."),
+        StoreErrorKind::Damaged => {
+            failure.next("Another folder: --data-dir DIR. A closer look: `switchboard doctor --verify`.")
+        }
         StoreErrorKind::Io | StoreErrorKind::Full => failure.next("Another folder: --data-dir DIR."),
         StoreErrorKind::Closed => failure,
     }
@@ -136,10 +149,14 @@ async fn open_facades(config: &Config) -> Result<Vec<Box<dyn Facade>>, NotStarte
 fn listen_failure(error: &anyhow::Error) -> NotStarted {
     let failure = |exit| Failure::new(exit, format!("{error:#}"));
     match error.downcast_ref::<ListenError>() {
-        Some(ListenError::InUse { protocol, address }) => {
-            NotStarted::PortTaken { protocol: protocol.clone(), address: *address, failure: failure(Exit::Failed) }
+        Some(ListenError::InUse { protocol, address }) => NotStarted::PortTaken {
+            protocol: protocol.clone(),
+            address: *address,
+            failure: failure(Exit::Failed),
+        },
+        Some(ListenError::Exposed { .. } | ListenError::Tls { .. }) => {
+            NotStarted::Failed(failure(Exit::Usage))
         }
-        Some(ListenError::Exposed { .. } | ListenError::Tls { .. }) => NotStarted::Failed(failure(Exit::Usage)),
         Some(ListenError::Bind { .. }) | None => NotStarted::Failed(failure(Exit::Failed)),
     }
 }
@@ -151,6 +168,8 @@ fn check_pairing(config: &Config, facade: &dyn Facade, engine: &dyn Engine) -> R
         return Ok(());
     }
     let (name, engine, unmet) = (facade.name(), config.engine.name, unmet.join(" and "));
-    Err(Failure::usage(format!("{name} promises its clients {unmet}, and the engine {engine} does not have that"))
-        .next(format!("Choose another engine with --engine, or leave the protocol out with --disable {name}.")))
+    Err(Failure::usage(format!(
+        "{name} promises its clients {unmet}, and the engine {engine} does not have that"
+    ))
+    .next(format!("Choose another engine with --engine, or leave the protocol out with --disable {name}.")))
 }

@@ -8,11 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::arguments::Serve;
 use crate::config::{Config, Layers};
 use crate::failure::Failure;
+use crate::logs;
 use crate::open_files::raise_open_files;
 use crate::out::{Out, note};
 use crate::panel::panel;
 use crate::run::{Server, start};
-use crate::logs;
 
 /// A registry that is up within this time shows what it holds in its panel.
 const SOON: Duration = Duration::from_millis(800);
@@ -23,7 +23,14 @@ pub(crate) async fn serve(arguments: Serve, out: &mut Out) -> Result<(), Failure
     logs::start(&config.log)?;
     raise_open_files();
     let mut signals = Signals::listen()?;
-    let mut server = start(&config).await?;
+    let mut server = tokio::select! {
+        started = start(&config) => started?,
+        // Opening a large store takes a while, and nothing is lost by not waiting for it.
+        signal = signals.next() => {
+            note(format!("{signal}: stopped before it was up."));
+            return Ok(());
+        }
+    };
     let soon = tokio::time::timeout(SOON, server.loaded()).await;
     if let Ok(Err(failure)) = soon {
         return Err(failure);
@@ -82,7 +89,9 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn listen() -> Result<Signals, Failure> {
-        let on = |kind| signal(kind).map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")));
+        let on = |kind| {
+            signal(kind).map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))
+        };
         Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
     }
 

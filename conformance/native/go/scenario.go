@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const article = `{"service": "user-service", "host": "192.168.1.100", "port": 8080}`
+const article = `{"service":"user-service","host":"192.168.1.100","port":8080,"metadata":{"version":"v1.2","region":"east"},"ttl":30}`
 
 var (
 	base   = os.Getenv("SWITCHBOARD_URL")
@@ -23,10 +23,10 @@ var (
 )
 
 type instance struct {
-	ID      string `json:"id"`
-	Address string `json:"address"`
-	Port    int    `json:"port"`
-	Health  string `json:"health"`
+	ID     string `json:"id"`
+	Host   string `json:"host"`
+	Port   int    `json:"port"`
+	Health string `json:"health"`
 }
 
 type registered struct {

@@ -15,7 +15,8 @@ import java.util.stream.Stream;
 /** The article's scenario in Java, with the JDK only; run with {@code java Scenario.java}. */
 public class Scenario {
     private static final String BASE = System.getenv("SWITCHBOARD_URL");
-    private static final String ARTICLE = "{\"service\": \"user-service\", \"host\": \"192.168.1.100\", \"port\": 8080}";
+    private static final String ARTICLE = "{\"service\":\"user-service\",\"host\":\"192.168.1.100\",\"port\":8080,"
+            + "\"metadata\":{\"version\":\"v1.2\",\"region\":\"east\"},\"ttl\":30}";
     private static final String ARTICLE_ID = "user-service-192.168.1.100-8080";
     private static final Duration PATIENCE = Duration.ofSeconds(15);
     /** The JDK asks for an upgrade to HTTP/2 by default, which a server has to survive. */
@@ -47,7 +48,7 @@ public class Scenario {
     private static void lookUp() throws Exception {
         String found = call("GET", "/v1/services/user-service", "", 200);
         equal(text(found, "id"), ARTICLE_ID);
-        equal(text(found, "address"), "192.168.1.100");
+        equal(text(found, "host"), "192.168.1.100");
         equal(number(found, "port"), 8080L);
         equal(text(found, "health"), "passing");
     }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { EventSource } from "eventsource";
 
 const base = process.env.SWITCHBOARD_URL;
-const article = '{"service": "user-service", "host": "192.168.1.100", "port": 8080}';
+const article = '{"service":"user-service","host":"192.168.1.100","port":8080,"metadata":{"version":"v1.2","region":"east"},"ttl":30}';
 const articleId = "user-service-192.168.1.100-8080";
 const patience = 15_000;
 let failed = false;
@@ -64,7 +64,7 @@ await check("register the article's JSON", async () => {
 await check("look up", async () => {
   const { instances } = await call("GET", "/v1/services/user-service");
   assert.equal(instances.length, 1);
-  assert.deepEqual([instances[0].id, instances[0].address, instances[0].port], [articleId, "192.168.1.100", 8080]);
+  assert.deepEqual([instances[0].id, instances[0].host, instances[0].port], [articleId, "192.168.1.100", 8080]);
 });
 
 await check("renew", async () => {

@@ -41,7 +41,11 @@ impl HttpMeters {
             let registry = registry.sub_registry_with_prefix(format!("switchboard_{protocol}"));
             registry.register("connections_open", "Open connections", self.open.clone());
             registry.register("connections_accepted", "Connections accepted", self.accepted.clone());
-            registry.register("connections_refused", "Connections refused at the limit", self.refused.clone());
+            registry.register(
+                "connections_refused",
+                "Connections refused at the limit",
+                self.refused.clone(),
+            );
             registry.register("requests", "Requests received", self.requests.clone());
         });
     }
@@ -70,7 +74,8 @@ where
         };
         meters.accepted.inc();
         let tls = listener.tls();
-        let (builder, service, stop, meters) = (builder.clone(), service.clone(), stop.clone(), meters.clone());
+        let (builder, service, stop, meters) =
+            (builder.clone(), service.clone(), stop.clone(), meters.clone());
         let handshake = limits.handshake_timeout.0;
         let drain = limits.drain.0;
         connections.spawn(async move {

@@ -55,7 +55,9 @@ pub enum ListenError {
          or listen on 127.0.0.1 with `--listen {protocol}=127.0.0.1:{}`.", address.port()
     )]
     Exposed { protocol: String, address: SocketAddr },
-    #[error("{protocol}: cannot listen on {address}: {source}.\n  Choose another with `--listen {protocol}=HOST:PORT`.")]
+    #[error(
+        "{protocol}: cannot listen on {address}: {source}.\n  Choose another with `--listen {protocol}=HOST:PORT`."
+    )]
     Bind { protocol: String, address: SocketAddr, source: io::Error },
     #[error("{protocol}: cannot use {}: {why}.\n  Check {protocol}.tls in the configuration.", file.display())]
     Tls { protocol: String, file: PathBuf, why: String },
@@ -172,9 +174,10 @@ fn acceptor(protocol: &str, tls: &Tls) -> Result<TlsAcceptor, ListenError> {
             for certificate in certificates(file)? {
                 roots.add(certificate).map_err(|e| bad(file, e.to_string()))?;
             }
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|e| bad(file, e.to_string()))?;
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|e| bad(file, e.to_string()))?;
             builder.with_client_cert_verifier(verifier)
         }
     };

@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, millis) in [("5s", 5_000), ("250ms", 250), ("1m30s", 90_000), ("2", 2_000), ("0.5", 500), ("1h", 3_600_000)] {
+        for (text, millis) in
+            [("5s", 5_000), ("250ms", 250), ("1m30s", 90_000), ("2", 2_000), ("0.5", 500), ("1h", 3_600_000)]
+        {
             assert_eq!(Span::parse(text).unwrap().0, Duration::from_millis(millis), "{text}");
         }
         for bad in ["", "soon", "-5s", "-1", "5 parsecs", "NaN", "1e300"] {

@@ -37,9 +37,14 @@ impl Meters {
         let metrics = metrics.sub_registry_with_prefix("switchboard_health");
         metrics.register("probes", "Probes that came to an end, by kind and result", self.probes.clone());
         metrics.register("probes_running", "Probes on their way", self.running.clone());
-        metrics.register("probe_seconds", "Time from the start of a probe to its result", self.seconds.clone());
+        metrics.register(
+            "probe_seconds",
+            "Time from the start of a probe to its result",
+            self.seconds.clone(),
+        );
         metrics.register("checks_scheduled", "Active checks that take their turns", self.scheduled.clone());
-        let late = "Seconds by which the newest probe started after its turn; rising: `concurrent` is too low";
+        let late =
+            "Seconds by which the newest probe started after its turn; rising: `concurrent` is too low";
         metrics.register("lateness_seconds", late, self.lateness.clone());
     }
 

@@ -13,6 +13,7 @@ use switchboard_registry::Caller;
 
 use crate::Config;
 use crate::probe::http;
+use crate::turn::CALLER;
 
 pub use host::Host;
 
@@ -51,14 +52,26 @@ impl Policy {
         }
     }
 
-    /// Whether `caller` may have this check made of an instance or a node at `owner_address`. For every write that
-    /// decides where an active check goes: of the check, and of the address of whatever has active checks.
+    /// Whether `caller` may have this check made of an instance or a node at `owner_address` (empty: it has none).
+    /// For every write that decides where an active check goes: of the check, and of the address of whatever has
+    /// active checks.
     pub fn admit_check(&self, caller: &Caller, owner_address: &str, check: &Check) -> Result<(), Rejection> {
         let Some(target) = target(&check.probe) else { return Ok(()) };
+        // Our own verdicts define nothing, and have to be kept also where a target has been forbidden since.
+        if caller.peer.is_none() && caller.through == CALLER.through {
+            return Ok(());
+        }
+        if owner_address.is_empty() && target.host.is_none() {
+            return Err(Rejection::invalid(
+                "check.host",
+                "must be given: what the check is about has no address",
+            ));
+        }
         if let Probe::Http(probe) = &check.probe {
             http::validate(probe)?;
         }
-        let forbidden = |why| Rejection::Forbidden { why: format!("check {:?}: {why}", check.key.id.as_str()) };
+        let forbidden =
+            |why| Rejection::Forbidden { why: format!("check {:?}: {why}", check.key.id.as_str()) };
         self.admit(caller.is_local(), owner_address, target.host.as_deref()).map_err(forbidden)
     }
 
@@ -80,16 +93,20 @@ impl Policy {
             };
         }
         if self.allow.is_empty() {
-            return Err("active checks from other machines are off; list the networks that they may reach in \
+            return Err(
+                "active checks from other machines are off; list the networks that they may reach in \
                         `health.allow`, or use a TTL check"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         match &host {
             Host::Ip(ip) => {
                 let ip = self.vet(aim, &host, *ip)?;
                 if self.is_allowed(ip) { Ok(()) } else { Err(outside(&host)) }
             }
-            Host::Name(name) if host.is_localhost() && !self.allows_loopback_to_anyone() => Err(outside_loopback(name)),
+            Host::Name(name) if host.is_localhost() && !self.allows_loopback_to_anyone() => {
+                Err(outside_loopback(name))
+            }
             Host::Name(_) => Ok(()),
         }
     }
@@ -248,11 +265,31 @@ mod tests {
     fn an_address_that_nobody_may_probe_is_refused_in_every_form() {
         let policy = policy(&["0.0.0.0/0", "::/0", "169.254.0.0/16"], &[], true);
         for ip in [
-            "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "240.0.0.1", "255.255.255.255", "100.100.100.200",
-            "168.63.129.16", "192.0.0.192", "::", "fe80::1", "fd00:ec2::254", "fd20:ce::254", "ff02::1",
-            "::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1",
-            "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "2002:7f00:1::", "2001:0:1:2:3:4:5:6",
-            "2001:db8::5efe:169.254.169.254", "2001:db8::200:5efe:127.0.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "::",
+            "fe80::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "2002:7f00:1::",
+            "2001:0:1:2:3:4:5:6",
+            "2001:db8::5efe:169.254.169.254",
+            "2001:db8::200:5efe:127.0.0.1",
+            "::ffff:0:169.254.169.254",
         ] {
             vet(&policy, Aim::Own, "x.example", ip, "never probed");
         }

@@ -23,7 +23,7 @@ use crate::verdict::Answer;
 pub(crate) use resolve::{Resolver, system_resolver};
 pub(crate) use tls::Trust;
 
-/// Output beyond this is cut. What a server says never gets into it, so it is short anyway.
+/// Characters of output; more are cut. What a server says never gets into it, so it is short anyway.
 const MAX_OUTPUT: usize = 512;
 
 /// Addresses of a name that are tried, at most.
@@ -66,15 +66,20 @@ impl Prober {
                 .unwrap_or_else(|why| Outcome::new(Answer::Fail, why)),
             Err(outcome) => outcome,
         };
-        if outcome.output.len() > MAX_OUTPUT {
-            outcome.output = outcome.output.chars().take(MAX_OUTPUT / 4).collect();
+        if let Some((end, _)) = outcome.output.char_indices().nth(MAX_OUTPUT) {
+            outcome.output.truncate(end);
         }
         outcome
     }
 
     /// The addresses to connect to. The name is resolved once, and what was looked at is what is connected to: a name
     /// that changes its mind in between gains nothing.
-    async fn vetted(&self, aimed: &Aimed, deadline: Instant, timeout: Duration) -> Result<Vec<SocketAddr>, Outcome> {
+    async fn vetted(
+        &self,
+        aimed: &Aimed,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Vec<SocketAddr>, Outcome> {
         let fail = |why: String| Outcome::new(Answer::Fail, why);
         let found = match &aimed.host {
             Host::Ip(ip) => vec![*ip],
@@ -120,7 +125,9 @@ impl Prober {
             }
             Probe::Ttl { .. } | Probe::Manual => return Err("it is not an active check".to_owned()),
         };
-        timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(format!("no answer within {:?}", check.timeout)))
+        timeout_at(deadline, answer)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {:?}", check.timeout)))
     }
 }
 

@@ -128,7 +128,8 @@ mod tests {
         }
         let turns = turns(&mut schedule, start, Duration::from_secs(100));
         for second in 1..99 {
-            let busy = turns.iter().filter(|(_, at)| (second as f64..second as f64 + 0.5).contains(at)).count();
+            let busy =
+                turns.iter().filter(|(_, at)| (second as f64..second as f64 + 0.5).contains(at)).count();
             assert!((850..1150).contains(&busy), "{busy} of 1000 expected turns in half of second {second}");
         }
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use switchboard_model::{Check, CheckKey, Rejection};
+use switchboard_model::{Check, CheckKey, Rejection, Stored};
 use switchboard_registry::{Caller, Registry};
 use tokio::time::Instant;
 
@@ -20,10 +20,16 @@ pub(crate) struct Desk {
     pub(crate) meters: Meters,
 }
 
+/// What is to be asked. Err: it cannot be, and why.
+struct Question {
+    check: Arc<Stored<Check>>,
+    aimed: Result<Aimed, String>,
+}
+
 impl Desk {
     /// One turn of a check: probes, judges, and tells the registry.
     pub(crate) async fn take(self: Arc<Self>, key: CheckKey, verdict: Arc<Mutex<Verdict>>) {
-        let Some((check, aimed)) = self.aim(&key) else { return };
+        let Some(Question { check, aimed }) = self.question(&key) else { return };
         let running = self.meters.begin();
         let started = Instant::now();
         let outcome = match aimed {
@@ -35,16 +41,17 @@ impl Desk {
         self.tell(&check, &outcome, &verdict).await;
     }
 
-    /// Whatever view there is, is let go of before the probe: it would keep old records alive for as long.
-    fn aim(&self, key: &CheckKey) -> Option<(Arc<switchboard_model::Stored<Check>>, Result<Aimed, String>)> {
+    /// The view is let go of before the probe: it would keep old records alive for as long.
+    fn question(&self, key: &CheckKey) -> Option<Question> {
         let view = self.registry.view(&CALLER).ok()?;
         let check = view.check(key)?.clone();
         let aimed = Aimed::at(&view, &check);
-        Some((check, aimed))
+        Some(Question { check, aimed })
     }
 
     async fn tell(&self, check: &Check, outcome: &Outcome, verdict: &Mutex<Verdict>) {
-        let Some(committed) = self.registry.view(&CALLER).ok().and_then(|view| Some(view.check(&check.key)?.status))
+        let Some(committed) =
+            self.registry.view(&CALLER).ok().and_then(|view| Some(view.check(&check.key)?.status))
         else {
             return;
         };

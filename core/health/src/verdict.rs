@@ -36,10 +36,6 @@ impl Verdict {
         Verdict { status, row: Row::Nothing }
     }
 
-    pub(crate) fn status(&self) -> Status {
-        self.status
-    }
-
     /// The status as it was committed. It differs from ours when someone else reported on the check, or when our
     /// newest word was not kept; what was counted stands, so that the next answer settles it.
     pub(crate) fn adopt(&mut self, status: Status) {
@@ -150,7 +146,6 @@ mod tests {
             verdict.observe(Answer::Pass, thresholds);
         }
         verdict.adopt(Status::Critical);
-        assert_eq!(verdict.status(), Status::Critical);
         assert_eq!(verdict.observe(Answer::Pass, thresholds), Status::Passing);
     }
 

@@ -67,7 +67,10 @@ impl Check {
             return Err(Rejection::invalid("check.unhealthy_threshold", "thresholds must be at least 1"));
         }
         if self.deregister_after.is_some() && matches!(self.key.owner, Owner::Node(_)) {
-            return Err(Rejection::invalid("check.deregister_after", "is only for the checks of an instance"));
+            return Err(Rejection::invalid(
+                "check.deregister_after",
+                "is only for the checks of an instance",
+            ));
         }
         if let Probe::Ttl { ttl } = self.probe
             && ttl < Duration::from_millis(100)
@@ -100,16 +103,26 @@ impl Default for Thresholds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// The provider reports; silence for `ttl` is critical.
-    Ttl { ttl: Duration },
+    Ttl {
+        ttl: Duration,
+    },
     /// The provider reports whenever it likes; silence means nothing.
     Manual,
     Http(Box<HttpProbe>),
     /// Connects and hangs up. `target` is `host:port`; empty parts are the owner's.
-    Tcp { target: Target },
+    Tcp {
+        target: Target,
+    },
     /// Sends one datagram; anything but a refusal counts as life.
-    Udp { target: Target },
+    Udp {
+        target: Target,
+    },
     /// gRPC health v1 of `service` (empty: the server as a whole).
-    Grpc { target: Target, service: Box<str>, tls: Option<Box<str>> },
+    Grpc {
+        target: Target,
+        service: Box<str>,
+        tls: Option<Box<str>>,
+    },
 }
 
 impl Probe {

@@ -69,7 +69,10 @@ impl Instance {
             }
             text_limit(&format!("ports[{i}].name"), &port.name, 63)?;
             if self.ports.iter().skip(i + 1).any(|other| other.name == port.name) {
-                return Err(Rejection::invalid(format!("ports[{i}].name"), format!("{:?} is given twice", port.name)));
+                return Err(Rejection::invalid(
+                    format!("ports[{i}].name"),
+                    format!("{:?} is given twice", port.name),
+                ));
             }
         }
         if self.weight > Instance::MAX_WEIGHT {
@@ -79,6 +82,15 @@ impl Instance {
             Some(zone) => text_limit("zone", zone, 255),
             None => Ok(()),
         }
+    }
+
+    /// Lets `share` replace each text that many instances have in common by an equal one.
+    pub fn share(&mut self, share: &mut dyn FnMut(&mut Arc<str>)) {
+        self.tags.share(share);
+        self.metadata.share(share);
+        self.zone.as_mut().into_iter().for_each(&mut *share);
+        self.ports.iter_mut().for_each(|port| share(&mut port.name));
+        share(&mut self.origin);
     }
 
     pub fn port(&self) -> Option<u16> {

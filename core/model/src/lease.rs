@@ -35,7 +35,11 @@ impl Lease {
         if self.ttl < Lease::MIN_TTL || self.ttl > Lease::MAX_TTL {
             return Err(Rejection::invalid(
                 "ttl",
-                format!("must be between {} and {} seconds", Lease::MIN_TTL.as_secs(), Lease::MAX_TTL.as_secs()),
+                format!(
+                    "must be between {} and {} seconds",
+                    Lease::MIN_TTL.as_secs(),
+                    Lease::MAX_TTL.as_secs()
+                ),
             ));
         }
         Ok(())

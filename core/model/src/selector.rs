@@ -12,12 +12,22 @@ pub enum Selector {
     /// All instances of one service, with their health.
     Service(ServiceKey),
     /// All instances of the services whose name starts with `prefix` (folded to lower case).
-    Services { namespace: Option<Name>, prefix: Box<str> },
+    Services {
+        namespace: Option<Name>,
+        prefix: Box<str>,
+    },
     /// One instance wherever its service puts it.
-    Instance { service: ServiceKey, id: Id },
+    Instance {
+        service: ServiceKey,
+        id: Id,
+    },
     Node(NodeKey),
     /// The entries of a keyspace from `start` up to but without `end`; no end means to the last key.
-    Entries { keyspace: Arc<str>, start: Bytes, end: Option<Bytes> },
+    Entries {
+        keyspace: Arc<str>,
+        start: Bytes,
+        end: Option<Bytes>,
+    },
 }
 
 impl Selector {

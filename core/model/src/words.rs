@@ -7,10 +7,15 @@ use crate::Rejection;
 /// Refuses text that is too long or that could not be printed safely.
 pub fn text_limit(field: &str, text: &str, limit: usize) -> Result<(), Rejection> {
     if text.len() > limit {
-        return Err(Rejection::invalid(field, format!("is {} bytes long; at most {limit} allowed", text.len())));
+        return Err(Rejection::invalid(
+            field,
+            format!("is {} bytes long; at most {limit} allowed", text.len()),
+        ));
     }
     match text.chars().find(|&c| c.is_control() || turns_text(c)) {
-        Some(c) => Err(Rejection::invalid(field, format!("holds the unprintable character U+{:04X}", u32::from(c)))),
+        Some(c) => {
+            Err(Rejection::invalid(field, format!("holds the unprintable character U+{:04X}", u32::from(c))))
+        }
         None => Ok(()),
     }
 }
@@ -39,6 +44,11 @@ impl Tags {
             }
         }
         Ok(Tags(kept.into()))
+    }
+
+    /// Lets `share` replace each text by an equal one.
+    pub fn share(&mut self, share: &mut dyn FnMut(&mut Arc<str>)) {
+        self.0.iter_mut().for_each(share);
     }
 
     pub fn contains(&self, tag: &str) -> bool {
@@ -79,6 +89,14 @@ impl Metadata {
             return Err(Rejection::invalid(format!("metadata.{key}"), "is given twice"));
         }
         Ok(Metadata(kept.into()))
+    }
+
+    /// Lets `share` replace each text by an equal one.
+    pub fn share(&mut self, share: &mut dyn FnMut(&mut Arc<str>)) {
+        for (key, value) in &mut self.0 {
+            share(key);
+            share(value);
+        }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {

@@ -53,13 +53,13 @@ impl What {
             What::Node { before, after } => {
                 after.as_ref().or(before.as_ref()).is_some_and(|facts| selector.has_node(&facts.key))
             }
-            What::Check { before, after } => after.as_ref().or(before.as_ref()).is_some_and(|check| {
-                match (selector, &check.key.owner) {
+            What::Check { before, after } => {
+                after.as_ref().or(before.as_ref()).is_some_and(|check| match (selector, &check.key.owner) {
                     (Selector::Everything, _) => true,
                     (Selector::Node(node), switchboard_model::Owner::Node(owner)) => node == owner,
                     _ => false,
-                }
-            }),
+                })
+            }
             What::Lease { .. } => selector.has_leases(),
             What::Entry { before, after } => {
                 after.as_ref().or(before.as_ref()).is_some_and(|entry| selector.has_entry(&entry.key))

@@ -47,5 +47,7 @@ impl Clock {
 
 pub(crate) fn wall_ms() -> u64 {
     // A clock before 1970 shows as 1970: it is only shown.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
 }

@@ -53,7 +53,10 @@ impl Diary {
                 (_, None) => vec!["deregistered".to_owned()],
                 (_, Some(after)) => after.reasons(),
             };
-            self.write(view.key(), Transition { revision: changes.revision, at_ms: changes.at_ms, from, to, why });
+            self.write(
+                view.key(),
+                Transition { revision: changes.revision, at_ms: changes.at_ms, from, to, why },
+            );
         }
     }
 

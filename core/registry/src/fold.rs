@@ -9,8 +9,8 @@ mod restore;
 use std::sync::Arc;
 
 use switchboard_model::{
-    Check, CheckKey, Entry, EntryKey, Health, InstanceKey, Kept, Lease, LeaseId, Node, NodeKey, Owner, RecordKey,
-    Revision, Stored,
+    Check, CheckKey, Entry, EntryKey, Health, InstanceKey, Kept, Lease, LeaseId, Node, NodeKey, Owner,
+    RecordKey, Revision, Stored,
 };
 
 use crate::changes::{Change, Changes, What};
@@ -25,7 +25,8 @@ pub(crate) type Step = (RecordKey, Option<Kept>);
 
 pub(crate) fn fold(snapshot: &mut Snapshot, revision: Revision, now: Now, steps: Vec<Step>) -> Changes {
     snapshot.revision = revision;
-    let mut folding = Folding { snapshot, drafts: Drafts::default(), items: Vec::with_capacity(steps.len() + 1) };
+    let mut folding =
+        Folding { snapshot, drafts: Drafts::default(), items: Vec::with_capacity(steps.len() + 1) };
     for (key, after) in steps {
         folding.apply(key, after);
     }
@@ -159,7 +160,8 @@ impl Folding<'_> {
     fn settle(&mut self, revision: Revision, now: Now) {
         for (key, draft) in self.drafts.take() {
             let after = draft.instance.map(|instance| {
-                let lease = instance.lease.and_then(|id| self.snapshot.leases.get(&id)).map(|v| v.lease.clone());
+                let lease =
+                    instance.lease.and_then(|id| self.snapshot.leases.get(&id)).map(|v| v.lease.clone());
                 let node = key.node_key().map(|node| facts_for(self.snapshot, node));
                 Arc::new(InstanceView::new(instance, draft.checks.into(), lease, node, revision))
             });
@@ -204,9 +206,8 @@ fn place(
             None => snapshot.ids.remove(&ById(key.clone())),
         };
         if let Some(node) = key.node_key() {
-            let mut view = snapshot.nodes.get(&node).map(|view| (**view).clone()).unwrap_or_else(|| NodeView {
-                facts: facts_for(snapshot, node),
-                members: Default::default(),
+            let mut view = snapshot.nodes.get(&node).map(|view| (**view).clone()).unwrap_or_else(|| {
+                NodeView { facts: facts_for(snapshot, node), members: Default::default() }
             });
             match after {
                 Some(_) => view.members.insert(key.clone()),
@@ -256,7 +257,12 @@ fn place_in_service(
     }
 }
 
-fn count_namespace(snapshot: &mut Snapshot, key: &switchboard_model::ServiceKey, services: isize, instances: isize) {
+fn count_namespace(
+    snapshot: &mut Snapshot,
+    key: &switchboard_model::ServiceKey,
+    services: isize,
+    instances: isize,
+) {
     let tally = snapshot.namespaces.entry(key.namespace.clone()).or_insert_with(NamespaceTally::default);
     tally.services = tally.services.saturating_add_signed(services);
     tally.instances = tally.instances.saturating_add_signed(instances);
@@ -324,4 +330,3 @@ fn exchange(
         (Err(_), None) => None,
     }
 }
-

@@ -25,6 +25,7 @@ mod reaper;
 mod registry;
 mod ring;
 mod snapshot;
+mod texts;
 mod topics;
 mod views;
 mod watch;

@@ -79,14 +79,22 @@ impl Meters {
             metrics.register(name, help, counter.clone());
         }
         let seconds = self.commit_seconds.clone();
-        metrics.register("commit_seconds", "Time from handing a group to the engine until it was kept", seconds);
+        metrics.register(
+            "commit_seconds",
+            "Time from handing a group to the engine until it was kept",
+            seconds,
+        );
         let gauges = &self.gauges;
         metrics.register("revision", "The newest published revision", gauges.revision.clone());
         let gauges: [(&str, &str, &Gauge); 10] = [
             ("services", "Services with at least one instance", &gauges.services),
             ("instances", "Registered instances", &gauges.instances),
             ("instances_served", "Instances that consumers are given", &gauges.served),
-            ("instances_suspect", "Instances kept in service by the mass-loss brake; above zero is an alarm", &gauges.suspect),
+            (
+                "instances_suspect",
+                "Instances kept in service by the mass-loss brake; above zero is an alarm",
+                &gauges.suspect,
+            ),
             ("instances_lapsed", "Instances whose lease was not renewed, still visible", &gauges.lapsed),
             ("checks", "Health checks", &gauges.checks),
             ("leases", "Leases", &gauges.leases),

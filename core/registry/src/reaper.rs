@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_model::{Check, CheckKey, LeaseId, OnExpiry, Owner, Probe, Rejection, Standing, Status, Stored};
+use switchboard_model::{
+    Check, CheckKey, LeaseId, OnExpiry, Owner, Probe, Rejection, Standing, Status, Stored,
+};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -89,9 +91,9 @@ fn propose(registry: &Registry, now: ServiceTime, proposals: &mut JoinSet<()>) {
     let mut due = shared.leases.due(now, room(proposals) * BATCH);
     let allowance = shared.options.brake.allowance(at.tally().kept, &at.losses, now);
     due.extend(shared.leases.release(allowance.min(BATCH)));
-    let (exact, lapsing): (Vec<LeaseId>, Vec<LeaseId>) = due.into_iter().partition(|id| {
-        at.lease(*id).is_some_and(|view| view.lease.on_expiry == OnExpiry::Delete)
-    });
+    let (exact, lapsing): (Vec<LeaseId>, Vec<LeaseId>) = due
+        .into_iter()
+        .partition(|id| at.lease(*id).is_some_and(|view| view.lease.on_expiry == OnExpiry::Delete));
     for batch in lapsing.chunks(BATCH) {
         proposals.spawn(expire(registry.clone(), batch.to_vec()));
     }
@@ -182,7 +184,8 @@ async fn silence(registry: Registry, key: CheckKey) {
     let output = "no report for its TTL";
     match registry.evidence(&me(), &key, Status::Critical, output).await {
         Ok(_) => {
-            let held = shared.published.load().as_ref().is_some_and(|at| at.check(&key).is_some_and(|c| c.suspect));
+            let held =
+                shared.published.load().as_ref().is_some_and(|at| at.check(&key).is_some_and(|c| c.suspect));
             if held {
                 shared.meters.holds.inc();
                 shared.ttl_checks.hold(&key);
@@ -309,7 +312,8 @@ fn check(shared: &Shared, before: Option<&Stored<Check>>, after: Option<&Stored<
     };
     match check.probe {
         Probe::Ttl { ttl } if check.status != Status::Critical => {
-            let same = before.is_some_and(|before| before.probe == check.probe && before.status == check.status);
+            let same =
+                before.is_some_and(|before| before.probe == check.probe && before.status == check.status);
             if !same || !shared.ttl_checks.is_running(&check.key) {
                 shared.ttl_checks.start(check.key.clone(), ttl, now);
             }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use switchboard_model::{
-    CheckKey, InstanceKey, LeaseId, Noun, Probe, RecordKey, Rejection, Revision, Selector, Status, Unavailable,
+    CheckKey, InstanceKey, LeaseId, Noun, Probe, RecordKey, Rejection, Revision, Selector, Status,
+    Unavailable,
 };
 use switchboard_store::{ChangesError, Engine, Facts, StoreError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -184,7 +185,11 @@ impl Registry {
     }
 
     /// Makes a wish come true, durably. Nothing is acknowledged before the engine has kept it.
-    pub async fn submit<I: Intent>(&self, caller: &Caller, intent: I) -> Result<Committed<I::Reply>, Rejection> {
+    pub async fn submit<I: Intent>(
+        &self,
+        caller: &Caller,
+        intent: I,
+    ) -> Result<Committed<I::Reply>, Rejection> {
         let (done, answer) = oneshot::channel();
         let ask: Box<dyn Ask> = Box::new(Asked::new(*caller, intent, done));
         let asks = self.shared.asks.lock().clone().ok_or(Unavailable::Stopping)?;
@@ -429,10 +434,11 @@ impl Shared {
         let Ok(_permit) = self.catch_ups.acquire().await else { return Ok(Vec::new()) };
         self.meters.catch_ups.inc();
         let Some(at) = self.published.load_full() else { return Ok(Vec::new()) };
-        let history = match read_history(&*self.engine, after, at.revision(), self.options.bounds.catch_up).await? {
-            Some(history) => history,
-            None => return Ok(Vec::new()),
-        };
+        let history =
+            match read_history(&*self.engine, after, at.revision(), self.options.bounds.catch_up).await? {
+                Some(history) => history,
+                None => return Ok(Vec::new()),
+            };
         Ok(replay(&at, history).into_iter().map(Arc::new).collect())
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use equivalent::{Comparable, Equivalent};
 use imbl::{OrdMap, OrdSet};
 use switchboard_model::{
-    Check, CheckKey, Entry, EntryKey, InstanceKey, Kept, LeaseId, Name, NodeKey, Noun, Owner, Record, RecordKey,
-    Rejection, Revision, ServiceKey, Stored,
+    Check, CheckKey, Entry, EntryKey, InstanceKey, Kept, LeaseId, Name, NodeKey, Noun, Owner, Record,
+    RecordKey, Rejection, Revision, ServiceKey, Stored,
 };
 use switchboard_store::Checkpoint;
 
@@ -78,7 +78,10 @@ impl Snapshot {
     }
 
     /// Services in order, from the first name that is at least `from`, or after it.
-    pub fn services<'a>(&'a self, from: Bound<ServiceRef<'a>>) -> impl Iterator<Item = &'a Arc<ServiceView>> + use<'a> {
+    pub fn services<'a>(
+        &'a self,
+        from: Bound<ServiceRef<'a>>,
+    ) -> impl Iterator<Item = &'a Arc<ServiceView>> + use<'a> {
         self.services.range((from, Bound::Unbounded)).map(|(_, view)| view)
     }
 
@@ -93,10 +96,9 @@ impl Snapshot {
         id: &'a str,
     ) -> impl Iterator<Item = &'a Arc<InstanceKey>> + use<'a> {
         let from = IdRef { namespace, id };
-        self.ids
-            .range((Bound::Included(from), Bound::Unbounded))
-            .map(|by| &by.0)
-            .take_while(move |key| key.id.as_str() == id && key.namespace.as_str().eq_ignore_ascii_case(namespace))
+        self.ids.range((Bound::Included(from), Bound::Unbounded)).map(|by| &by.0).take_while(move |key| {
+            key.id.as_str() == id && key.namespace.as_str().eq_ignore_ascii_case(namespace)
+        })
     }
 
     /// The one instance with this id that also fits the given service and node.
@@ -210,7 +212,8 @@ impl Equivalent<ServiceKey> for ServiceRef<'_> {
 
 impl Comparable<ServiceKey> for ServiceRef<'_> {
     fn compare(&self, key: &ServiceKey) -> Ordering {
-        folded(self.namespace, key.namespace.as_str()).then_with(|| folded(self.service, key.service.as_str()))
+        folded(self.namespace, key.namespace.as_str())
+            .then_with(|| folded(self.service, key.service.as_str()))
     }
 }
 

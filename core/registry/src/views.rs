@@ -4,8 +4,8 @@ use std::sync::Arc;
 use equivalent::{Comparable, Equivalent};
 use imbl::OrdSet;
 use switchboard_model::{
-    Check, Health, Instance, InstanceKey, Lease, Lifecycle, Name, Node, NodeKey, OnExpiry, Revision, ServiceKey,
-    Standing, Status, Stored, worst,
+    Check, Health, Instance, InstanceKey, Lease, Lifecycle, Name, Node, NodeKey, OnExpiry, Revision,
+    ServiceKey, Standing, Status, Stored, worst,
 };
 
 use crate::memo::Memo;
@@ -66,14 +66,19 @@ impl InstanceView {
             )),
             Some((Standing::Live, _)) | None => {}
         }
-        let node_checks = self.node.iter().flat_map(|node| node.checks.iter()).map(|check| ("node check", check));
+        let node_checks =
+            self.node.iter().flat_map(|node| node.checks.iter()).map(|check| ("node check", check));
         for (what, check) in self.checks.iter().map(|check| ("check", check)).chain(node_checks) {
             if check.status == Status::Passing {
                 continue;
             }
             let held = if check.suspect { ", but too many failed at once: kept in service" } else { "" };
             let output = if check.output.is_empty() { String::new() } else { format!(": {}", check.output) };
-            reasons.push(format!("{what} {:?} is {}{held}{output}", check.key.id.as_str(), check.status.as_str()));
+            reasons.push(format!(
+                "{what} {:?} is {}{held}{output}",
+                check.key.id.as_str(),
+                check.status.as_str()
+            ));
         }
         reasons
     }
@@ -210,7 +215,13 @@ pub struct ServiceView {
 
 impl ServiceView {
     pub(crate) fn new(key: ServiceKey) -> ServiceView {
-        ServiceView { key, instances: OrdSet::new(), served: 0, revision: Revision::ZERO, memo: Memo::default() }
+        ServiceView {
+            key,
+            instances: OrdSet::new(),
+            served: 0,
+            revision: Revision::ZERO,
+            memo: Memo::default(),
+        }
     }
 
     /// By node, then id.
@@ -234,7 +245,12 @@ impl ServiceView {
 /// The same service with the same instances and an empty memo: whoever clones is about to change it.
 impl Clone for ServiceView {
     fn clone(&self) -> ServiceView {
-        ServiceView { key: self.key.clone(), instances: self.instances.clone(), memo: Memo::default(), ..*self }
+        ServiceView {
+            key: self.key.clone(),
+            instances: self.instances.clone(),
+            memo: Memo::default(),
+            ..*self
+        }
     }
 }
 

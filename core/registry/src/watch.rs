@@ -57,7 +57,11 @@ impl Delivery {
 }
 
 impl Watch {
-    pub(crate) fn open(shared: Arc<Shared>, selector: &Selector, after: Revision) -> Result<Watch, Rejection> {
+    pub(crate) fn open(
+        shared: Arc<Shared>,
+        selector: &Selector,
+        after: Revision,
+    ) -> Result<Watch, Rejection> {
         let limit = shared.options.bounds.watches;
         if shared.meters.watches.fetch_add(1, Ordering::AcqRel) >= limit {
             shared.meters.watches.fetch_sub(1, Ordering::AcqRel);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use switchboard_model::{Kept, Owner, Record, Rejection, Revision, Unavailable};
+use switchboard_model::{Kept, Rejection, Revision, Unavailable};
 use switchboard_store::{CommitError, Expectation, Plan, StoreError, StoreErrorKind, Write};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -20,10 +20,11 @@ use crate::caller::Caller;
 use crate::changes::Changes;
 use crate::clock::Now;
 use crate::fold::{Step, fold};
-use crate::gate::Gate;
 use crate::plan::Intent;
 use crate::registry::{Committed, Shared, read_history, replay, step};
-use crate::{reaper, snapshot::Snapshot};
+use crate::snapshot::Snapshot;
+use crate::texts::Texts;
+use crate::{gate, reaper};
 
 /// An intent on its way, with whoever waits for the answer.
 pub(crate) trait Ask: Send {
@@ -126,6 +127,7 @@ type Committing = Pin<Box<dyn Future<Output = Vec<Result<Revision, CommitError>>
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Box<dyn Ask>>,
+    texts: Texts,
     /// Published state and everything accepted since.
     accepted: Snapshot,
     gathered: Group,
@@ -158,13 +160,15 @@ impl Writer {
                     shared.ring.push(&changes);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "recent history could not be read; watches resume from disk"),
+                Err(error) => {
+                    tracing::warn!(%error, "recent history could not be read; watches resume from disk")
+                }
             }
         }
         shared.publish(snapshot.clone(), Vec::new());
         *shared.waiting_for.lock() = None;
         let gathered = Group::after(&snapshot);
-        Ok(Writer { shared, inbox, accepted: snapshot, gathered })
+        Ok(Writer { shared, inbox, texts: Texts::default(), accepted: snapshot, gathered })
     }
 
     pub(crate) async fn run(mut self) {
@@ -215,7 +219,7 @@ impl Writer {
     fn plan(&mut self, mut ask: Box<dyn Ask>, committing: Option<&mut Group>) {
         let now = self.shared.clock.now();
         let planned = ask.plan(&self.accepted, now).and_then(|plan| {
-            admit(&*self.shared.gate, ask.caller(), &plan, &self.accepted)?;
+            gate::admit(&*self.shared.gate, ask.caller(), &plan, &self.accepted)?;
             Ok(plan)
         });
         let settled = match planned {
@@ -241,6 +245,7 @@ impl Writer {
     /// Folds a plan into the accepted state and gathers it.
     fn take(&mut self, mut plan: Plan, now: Now) {
         plan.at_ms = now.wall_ms;
+        self.texts.share(&mut plan);
         if self.shared.engine.facts().shared {
             let at = &self.accepted;
             plan.expects.extend(plan.writes.iter().map(|write| {
@@ -391,9 +396,9 @@ impl Writer {
                 ),
             ));
         }
-        let history = read_history(&*self.shared.engine, head, newest, usize::MAX).await.map_err(|error| {
-            StoreError::temporary(StoreErrorKind::Io, error.to_string())
-        })?;
+        let history = read_history(&*self.shared.engine, head, newest, usize::MAX)
+            .await
+            .map_err(|error| StoreError::temporary(StoreErrorKind::Io, error.to_string()))?;
         let mut snapshot = (*published).clone();
         let mut group = Vec::new();
         for commit in history.into_iter().flatten() {
@@ -428,36 +433,6 @@ async fn arrived(
         Some((_, _, committing)) => committing.await,
         None => std::future::pending().await,
     }
-}
-
-/// Asks the gate about every record that the plan would keep.
-fn admit(gate: &dyn Gate, caller: &Caller, plan: &Plan, at: &Snapshot) -> Result<(), Rejection> {
-    for write in &plan.writes {
-        match write {
-            Write::Put(Record::Check(check)) => {
-                let owner = owner_address(plan, at, &check.key.owner);
-                gate.check(caller, check, owner.as_deref())?;
-            }
-            Write::Put(Record::Instance(instance)) => gate.instance(caller, instance)?,
-            Write::Put(Record::Node(node)) => gate.node(caller, node)?,
-            Write::Put(Record::Lease(_) | Record::Entry(_)) | Write::Delete(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// Where the owner of a check will be once the plan is kept.
-fn owner_address(plan: &Plan, at: &Snapshot, owner: &Owner) -> Option<Box<str>> {
-    let written = plan.writes.iter().find_map(|write| match (write, owner) {
-        (Write::Put(Record::Instance(instance)), Owner::Instance(key)) if instance.key == *key => {
-            Some(instance.address.clone())
-        }
-        _ => None,
-    });
-    written.or_else(|| match owner {
-        Owner::Instance(key) => Some(at.instance(key)?.instance.address.clone()),
-        Owner::Node(key) => Some(at.node(key)?.facts.node.as_ref()?.address.clone()),
-    })
 }
 
 fn succeed(at: &Snapshot, write: &Write, revision: Revision) -> Step {

@@ -55,7 +55,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: 32 << 20, verify: false }
+        Options { cache_bytes: 8 << 20, verify: false }
     }
 }
 

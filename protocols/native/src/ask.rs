@@ -37,7 +37,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
             .map_err(|_| Refusal::malformed("path", "is not UTF-8 once it is percent-decoded"))?;
         let path = path.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let query = parts.uri.query().unwrap_or_default();
-        let query = form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+        let query =
+            form_urlencoded::parse(query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
         Ok(Ask { caller: caller(parts.extensions.get()), headers: parts.headers.clone(), path, query })
     }
 }
@@ -51,7 +52,9 @@ impl Ask {
     /// A part of the path.
     pub(crate) fn path(&self, name: &str) -> Result<&str, Refusal> {
         let found = self.path.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).ok_or_else(|| Refusal::malformed(name, "is missing from the path"))
+        found
+            .map(|(_, value)| value.as_str())
+            .ok_or_else(|| Refusal::malformed(name, "is missing from the path"))
     }
 
     /// Takes a parameter. Given twice is given wrong.
@@ -137,10 +140,13 @@ impl Ask {
 
 /// Reads a JSON body. What is wrong with it is said with the field's name and what was expected.
 pub(crate) async fn json<T: DeserializeOwned>(ask: &Ask, body: Body, limits: &Limits) -> Result<T, Refusal> {
-    let content_type = ask.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        ask.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        let message = format!("the body must be JSON; send it with the header `Content-Type: application/json` (it is {essence:?})");
+        let message = format!(
+            "the body must be JSON; send it with the header `Content-Type: application/json` (it is {essence:?})"
+        );
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType, message));
     }
     let bytes = bytes(body, limits).await?;
@@ -153,7 +159,9 @@ pub(crate) async fn json<T: DeserializeOwned>(ask: &Ask, body: Body, limits: &Li
         let path = error.path().to_string();
         let why = error.inner().to_string();
         match path.as_str() {
-            "." | "?" if bytes.is_empty() => Refusal::malformed("body", "is empty; a JSON object was expected"),
+            "." | "?" if bytes.is_empty() => {
+                Refusal::malformed("body", "is empty; a JSON object was expected")
+            }
             "." | "?" => Refusal::malformed(field_in(&why).unwrap_or_else(|| "body".to_owned()), why),
             _ => Refusal::malformed(path, why),
         }

@@ -155,11 +155,13 @@ fn router(state: Shared) -> Router {
         .route("/readyz", axum::routing::get(operations::readyz))
         .route("/", axum::routing::get(operations::index))
         .fallback(async |uri: http::Uri| {
-            let message = format!("there is nothing at {}; the API is described at /v1/openapi.json", uri.path());
+            let message =
+                format!("there is nothing at {}; the API is described at /v1/openapi.json", uri.path());
             Refusal::new(StatusCode::NOT_FOUND, Code::NotFound, message).into_response()
         })
         .method_not_allowed_fallback(async |method: http::Method, uri: http::Uri| {
-            let message = format!("{} does not take {method}; the header `Allow` says what it takes", uri.path());
+            let message =
+                format!("{} does not take {method}; the header `Allow` says what it takes", uri.path());
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message).into_response()
         })
         .with_state(state)

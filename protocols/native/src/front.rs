@@ -40,7 +40,9 @@ impl Front {
         let path = request.uri().path();
         match *request.method() {
             Method::GET => self.look_up(request, plain(path.strip_prefix("/v1/services/")?)?),
-            Method::PUT => self.renew(request, plain(path.strip_prefix("/v1/instances/")?.strip_suffix("/renew")?)?),
+            Method::PUT => {
+                self.renew(request, plain(path.strip_prefix("/v1/instances/")?.strip_suffix("/renew")?)?)
+            }
             _ => None,
         }
     }

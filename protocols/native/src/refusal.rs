@@ -20,7 +20,8 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Refusal {
         let message = message.into();
-        let failure = Failure { status: "error", code, message, field: None, revision: None, candidates: Vec::new() };
+        let failure =
+            Failure { status: "error", code, message, field: None, revision: None, candidates: Vec::new() };
         Refusal { status, failure: Box::new(failure), retry: false }
     }
 
@@ -67,7 +68,10 @@ impl From<Rejection> for Refusal {
                 refusal
             }
             Rejection::Unavailable(
-                Unavailable::Loading | Unavailable::Overloaded | Unavailable::Stopping | Unavailable::Store { .. },
+                Unavailable::Loading
+                | Unavailable::Overloaded
+                | Unavailable::Stopping
+                | Unavailable::Store { .. },
             ) => Refusal { retry: true, ..of(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable) },
         }
     }
@@ -79,9 +83,10 @@ impl From<WatchEnd> for Refusal {
         match end {
             WatchEnd::Lagged { head } => compacted(head.0, "too many changes were missed"),
             WatchEnd::Compacted { floor } => compacted(floor.0, "history up to this revision was compacted"),
-            WatchEnd::Unavailable { why } => {
-                Refusal { retry: true, ..Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, why) }
-            }
+            WatchEnd::Unavailable { why } => Refusal {
+                retry: true,
+                ..Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, why)
+            },
             WatchEnd::Stopping => Rejection::from(Unavailable::Stopping).into(),
         }
     }

@@ -35,7 +35,8 @@ impl Trust {
             return Err(wrong("it holds no certificate".to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| wrong(error.to_string()))?;
         Ok(Trust(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
     }
@@ -55,6 +56,7 @@ pub(super) async fn connect(host: &str, port: u16, trust: Option<&Trust>) -> io:
         let stream = TlsConnector::from(trust.0.clone()).connect(name, stream).await?;
         Ok(Box::new(stream) as Box<dyn Stream>)
     };
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", PATIENCE.as_secs()));
+    let late =
+        |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", PATIENCE.as_secs()));
     tokio::time::timeout(PATIENCE, connecting).await.map_err(late)?
 }

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn events_are_cut_wherever_the_network_cuts_them() {
         check(&["event: change\ndata: {}\n\n"], &[("change", "{}")]);
-        check(&["event: cha", "nge\r\nda", "ta: {}\r\n", "\r\nevent: progress\n\n"], &[("change", "{}"), ("progress", "")]);
+        check(
+            &["event: cha", "nge\r\nda", "ta: {}\r\n", "\r\nevent: progress\n\n"],
+            &[("change", "{}"), ("progress", "")],
+        );
         check(&[": still here\n\n", "data: one\ndata: two\n\n"], &[("", "one\ntwo")]);
     }
 }

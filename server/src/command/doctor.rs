@@ -49,7 +49,7 @@ pub(crate) async fn doctor(what: Doctor, out: &mut Out) -> Result<(), Failure> {
         Err(failure) => findings.push(Finding::fail("config", failure.to_string(), None)),
         Ok(config) => {
             findings.push(checks::configuration(&config));
-            findings.push(checks::data(&config, running.is_some()).await);
+            findings.push(checks::data(&config, what.verify, running.is_some()).await);
             findings.extend(checks::space(&config));
             findings.extend(checks::ports(&config, running.is_some()).await);
         }

@@ -63,7 +63,9 @@ async fn of_service(client: &Client, service: &str, what: &Health, out: &mut Out
 async fn detail(client: &Client, instance: &Value) -> Result<Value, Failure> {
     let path = format!("/v1/instances/{}", segment(text(instance, "id")));
     let of = |key| (key, Some(text(instance, key)).filter(|text| !text.is_empty()));
-    let answer = client.try_ask(Method::GET, &with_query(&path, ["service", "namespace", "node"].map(of)), None).await?;
+    let answer = client
+        .try_ask(Method::GET, &with_query(&path, ["service", "namespace", "node"].map(of)), None)
+        .await?;
     // It may have gone in the meantime; what was listed is then all there is to say.
     Ok(if answer.status.is_success() { answer.body } else { instance.clone() })
 }
@@ -79,7 +81,12 @@ fn print(details: &[Value], out: &mut Out) -> Result<(), Failure> {
             sheet.add([name, target, text(check, "status").to_owned(), first_line(text(check, "output"))]);
         }
         if let Some(lease) = instance.get("lease").filter(|lease| lease.is_object()) {
-            sheet.add(["  heartbeats".to_owned(), String::new(), text(lease, "standing").to_owned(), lease_words(lease)]);
+            sheet.add([
+                "  heartbeats".to_owned(),
+                String::new(),
+                text(lease, "standing").to_owned(),
+                lease_words(lease),
+            ]);
         }
     }
     Ok(sheet.print(out)?)

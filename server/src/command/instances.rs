@@ -31,7 +31,8 @@ pub(crate) async fn instances(what: Instances, out: &mut Out) -> Result<(), Fail
         note(format!("No such instances{of}."));
         return Ok(());
     }
-    let mut sheet = Sheet::new(&["ID", "SERVICE", "ADDRESS", "HEALTH", "ZONE", "NODE", "TAGS", "METADATA", "WHY"]);
+    let mut sheet =
+        Sheet::new(&["ID", "SERVICE", "ADDRESS", "HEALTH", "ZONE", "NODE", "TAGS", "METADATA", "WHY"]);
     for instance in found {
         // The service is known to whoever asked for one.
         let service = if what.service.is_some() { "" } else { text(instance, "service") };

@@ -32,7 +32,8 @@ fn tell(to: &To, answer: &Value, out: &mut Out) -> Result<(), Failure> {
         return Ok(out.line(answer)?);
     }
     let (id, service) = (text(answer, "id"), text(answer, "service"));
-    let verb = if answer.get("created") == Some(&Value::Bool(true)) { "registered" } else { "already registered:" };
+    let verb =
+        if answer.get("created") == Some(&Value::Bool(true)) { "registered" } else { "already registered:" };
     let ttl = answer.get("ttl").and_then(Value::as_f64);
     let renewal = ttl.map(|ttl| format!(", and wants a heartbeat within every {ttl} s")).unwrap_or_default();
     Ok(out.line(format!("{verb} {id} of {service}{renewal}"))?)
@@ -42,7 +43,8 @@ fn tell(to: &To, answer: &Value, out: &mut Out) -> Result<(), Failure> {
 async fn keep(client: &Client, body: &str, answer: &Value, signals: &mut Signals) -> Result<(), Failure> {
     let ttl = answer.get("ttl").and_then(Value::as_f64);
     let every = ttl.map_or(Duration::from_secs(3600), |ttl| Duration::from_secs_f64(ttl / 3.0));
-    let instance = [("service", Some(text(answer, "service"))), ("namespace", Some(text(answer, "namespace")))];
+    let instance =
+        [("service", Some(text(answer, "service"))), ("namespace", Some(text(answer, "namespace")))];
     let path = format!("/v1/instances/{}", segment(text(answer, "id")));
     note("Keeping it registered. Ctrl-C deregisters it.");
     loop {
@@ -59,7 +61,9 @@ async fn keep(client: &Client, body: &str, answer: &Value, signals: &mut Signals
                 note("The registry does not know it any more; registering it again.");
                 client.ask(Method::POST, "/v1/register", Some(body.to_owned())).await?;
             }
-            Ok(beat) if !beat.status.is_success() => note(format!("heartbeat: {}", text(&beat.body, "message"))),
+            Ok(beat) if !beat.status.is_success() => {
+                note(format!("heartbeat: {}", text(&beat.body, "message")))
+            }
             Ok(_) => {}
             Err(failure) => note(format!("heartbeat: {failure}")),
         }
@@ -126,11 +130,17 @@ fn check(spec: &str, what: &Register) -> Result<Value, Failure> {
         ("http", _) => "path",
         ("grpc", _) => "grpc_service",
         ("tcp" | "udp", None) => "",
-        _ => return Err(Failure::usage(format!("--check {spec}: expected http:/path, tcp, udp, grpc or grpc:service"))),
+        _ => {
+            return Err(Failure::usage(format!(
+                "--check {spec}: expected http:/path, tcp, udp, grpc or grpc:service"
+            )));
+        }
     };
     let mut check = Map::from_iter([("type".to_owned(), kind.into())]);
     let durations = [("interval", what.interval), ("timeout", what.timeout)];
-    check.extend(durations.into_iter().filter_map(|(key, span)| Some((key.to_owned(), span?.to_string().into()))));
+    check.extend(
+        durations.into_iter().filter_map(|(key, span)| Some((key.to_owned(), span?.to_string().into()))),
+    );
     check.extend(detail.map(|detail| (key.to_owned(), detail.into())));
     Ok(Value::Object(check))
 }

@@ -55,16 +55,19 @@ fn setting(known: &Section, variable: String, given: OsString) -> Result<Setting
             let mut names = Vec::new();
             names_of(known, PREFIX, &mut names);
             let all = names.iter().map(String::as_str).chain(OTHERS);
-            let near = nearest(&variable, all).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            Err(Failure::usage(format!("{variable}: unknown environment variable{near}"))
-                .next("Variables are named SWITCHBOARD_<SECTION>_<KEY>; `switchboard config print` shows all keys."))
+            let near =
+                nearest(&variable, all).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Err(Failure::usage(format!("{variable}: unknown environment variable{near}")).next(
+                "Variables are named SWITCHBOARD_<SECTION>_<KEY>; `switchboard config print` shows all keys.",
+            ))
         }
     }
 }
 
 /// The key that the words mean. A key that has no default, such as `tls`, is left for its section to judge.
 fn path_of(known: &Section, words: &str) -> Option<Vec<String>> {
-    let section = |name: &&String| words.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('_'));
+    let section =
+        |name: &&String| words.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('_'));
     let name = known.keys().filter(section).max_by_key(|name| name.len())?;
     let rest = words.strip_prefix(name.as_str())?.strip_prefix('_')?;
     let below = known.get(name)?.as_table()?;

@@ -23,7 +23,8 @@ pub(crate) fn example() -> String {
     }
     for plug in PROTOCOLS {
         let example = format!("# Whether it is spoken at all.\nenabled = true\n{}", plug.example);
-        add(&mut text, plug.name, plug.about, &example);
+        let about = format!("The protocol `{}`: {}.", plug.name, plug.about);
+        add(&mut text, plug.name, &about, &example);
     }
     text
 }
@@ -62,7 +63,8 @@ mod tests {
             keys
         };
         let (said, meant) = (keys(&example), keys(&default));
-        let names = |keys: &[(String, toml::Value)]| keys.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        let names =
+            |keys: &[(String, toml::Value)]| keys.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
         assert_eq!(names(&said), names(&meant));
         for (said, meant) in said.iter().zip(&meant) {
             assert_eq!(said, meant);

@@ -29,7 +29,8 @@ impl Layers {
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Layers, Failure> {
         let mut layers = Layers::default();
-        let file = flags.config.clone().or_else(|| Some(DEFAULT_FILE.into()).filter(|file: &PathBuf| file.exists()));
+        let file =
+            flags.config.clone().or_else(|| Some(DEFAULT_FILE.into()).filter(|file: &PathBuf| file.exists()));
         if let Some(file) = file {
             layers.add_file(&file)?;
         }
@@ -46,7 +47,18 @@ impl Layers {
     }
 
     /// The error, and who said so.
-    pub(super) fn blame(&self, error: ConfigError) -> Failure {
+    pub(super) fn blame(&self, mut error: ConfigError) -> Failure {
+        // A key that is unknown deep within a section is named as if it were at its top.
+        if let Some((section, key)) =
+            error.key.split_once('.').filter(|_| !self.origins.contains_key(&error.key))
+        {
+            let (begin, end) = (format!("{section}."), format!(".{key}"));
+            if let Some(path) =
+                self.origins.keys().find(|path| path.starts_with(&begin) && path.ends_with(&end))
+            {
+                error.key = path.clone();
+            }
+        }
         let within = |path: &str| path == error.key || path.starts_with(&format!("{}.", error.key));
         let above = |path: &str| error.key.starts_with(&format!("{path}."));
         let origin = self.origins.iter().find(|(path, _)| within(path) || above(path));
@@ -79,7 +91,11 @@ impl Layers {
     fn add_flags(&mut self, flags: &ConfigFlags) -> Result<(), Failure> {
         let text = |text: &str| Value::String(text.to_owned());
         let words = [
-            (["engine", "data_dir"], "--data-dir", flags.data_dir.as_ref().map(|dir| dir.display().to_string())),
+            (
+                ["engine", "data_dir"],
+                "--data-dir",
+                flags.data_dir.as_ref().map(|dir| dir.display().to_string()),
+            ),
             (["engine", "kind"], "--engine", flags.engine.clone()),
             (["log", "level"], "--log", flags.log.clone()),
             (["log", "format"], "--log-format", flags.log_format.clone()),
@@ -109,7 +125,9 @@ impl Layers {
                 .ok_or_else(|| Failure::usage(format!("{flag}: expected SECTION.KEY=VALUE")))?;
             let path: Vec<&str> = key.trim().split('.').collect();
             if path.len() < 2 || path.contains(&"") {
-                return Err(Failure::usage(format!("{flag}: expected SECTION.KEY=VALUE, such as log.level=debug")));
+                return Err(Failure::usage(format!(
+                    "{flag}: expected SECTION.KEY=VALUE, such as log.level=debug"
+                )));
             }
             self.merge(&path, environment::value(value), &flag)?;
         }
@@ -152,7 +170,8 @@ impl Layers {
 }
 
 fn unknown_section(origin: &str, name: &str) -> Failure {
-    let near = nearest(name, section_names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let near =
+        nearest(name, section_names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     let known: Vec<_> = section_names().collect();
     Failure::usage(format!("{origin}: {name}: unknown section{near} Known sections: {}", known.join(", ")))
 }
@@ -164,5 +183,8 @@ fn known_protocol(flag: &str, name: &str) -> Result<(), Failure> {
     }
     let near = nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     let known: Vec<_> = known().collect();
-    Err(Failure::usage(format!("{flag}: there is no protocol `{name}`{near} Known protocols: {}", known.join(", "))))
+    Err(Failure::usage(format!(
+        "{flag}: there is no protocol `{name}`{near} Known protocols: {}",
+        known.join(", ")
+    )))
 }

@@ -36,7 +36,10 @@ data_dir = "./switchboard-data"
             let near = nearest(&engine.kind, known()).map(|near| format!("; did you mean `{near}`?"));
             let known: Vec<_> = known().collect();
             let (near, known) = (near.unwrap_or_default(), known.join(", "));
-            Err(bad("engine.kind", format!("there is no engine `{}`{near} Known engines: {known}", engine.kind)))
+            Err(bad(
+                "engine.kind",
+                format!("there is no engine `{}`{near} Known engines: {known}", engine.kind),
+            ))
         },
     },
     OwnSection {
@@ -174,7 +177,8 @@ impl RegistrySection {
             return Err(bad("registry.brake_share", "expected a share from 0.0 to 1.0"));
         }
         let BoundsSection { queue, group, ring, .. } = self.bounds;
-        match [("queue", queue), ("group", group), ("ring", ring)].into_iter().find(|(_, bound)| *bound == 0) {
+        match [("queue", queue), ("group", group), ("ring", ring)].into_iter().find(|(_, bound)| *bound == 0)
+        {
             Some((name, _)) => Err(bad(&format!("registry.bounds.{name}"), "expected at least 1")),
             None => Ok(()),
         }
@@ -217,7 +221,9 @@ impl<'de> Deserialize<'de> for Keep {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Keep, D::Error> {
         match toml::Value::deserialize(deserializer)? {
             toml::Value::String(text) if text == FOREVER => Ok(Keep(None)),
-            value => Span::deserialize(value).map(|span| Keep(Some(span.0))).map_err(serde::de::Error::custom),
+            value => {
+                Span::deserialize(value).map(|span| Keep(Some(span.0))).map_err(serde::de::Error::custom)
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-/// Lays JSON out for reading, in the order it came: what fits on a line stays on one, the rest is broken and indented.
+/// Lays JSON out for reading, in the order it came: what fits on a line shares it, the rest is broken and indented.
 pub(super) fn laid_out(json: &str, columns: usize) -> String {
     let mut out = String::new();
     write(json, 0, columns, &mut out);
@@ -6,11 +6,10 @@ pub(super) fn laid_out(json: &str, columns: usize) -> String {
 }
 
 fn write(value: &str, indent: usize, columns: usize, out: &mut String) {
-    let used = out.rsplit('\n').next().unwrap_or_default().chars().count();
     let is_nested = value.starts_with(['{', '[']);
     let spaced = spaced(value);
     // One column is left for a comma.
-    if !is_nested || used + spaced.chars().count() < columns {
+    if !is_nested || columns_used(out) + spaced.chars().count() < columns {
         out.push_str(&spaced);
         return;
     }
@@ -19,9 +18,17 @@ fn write(value: &str, indent: usize, columns: usize, out: &mut String) {
     out.push(open);
     let parts = parts(inner.as_str());
     let last = parts.len().saturating_sub(1);
+    let mut is_alone = true;
     for (number, part) in parts.into_iter().enumerate() {
-        out.push('\n');
-        out.push_str(&" ".repeat(indent + 2));
+        // What fits beside its neighbour needs no line of its own.
+        let fits = columns_used(out) + self::spaced(part).chars().count() + 2 < columns;
+        if is_alone || !fits {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent + 2));
+        } else {
+            out.push(' ');
+        }
+        let begin = out.len();
         let value = match key(part) {
             Some((key, value)) => {
                 out.push_str(key);
@@ -31,6 +38,8 @@ fn write(value: &str, indent: usize, columns: usize, out: &mut String) {
             None => part,
         };
         write(value, indent + 2, columns, out);
+        // Elements of a list are for comparing, one below the other.
+        is_alone = open == '[' || out.get(begin..).is_some_and(|written| written.contains('\n'));
         if number != last {
             out.push(',');
         }
@@ -38,6 +47,10 @@ fn write(value: &str, indent: usize, columns: usize, out: &mut String) {
     out.push('\n');
     out.push_str(&" ".repeat(indent));
     out.push(close);
+}
+
+fn columns_used(out: &str) -> usize {
+    out.rsplit('\n').next().unwrap_or_default().chars().count()
 }
 
 /// The members of an object or the elements of an array.
@@ -118,6 +131,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_broken_once() {
-        check(r#"{"a":1,"b":[{"c":22222},{"d":3}]}"#, 24, "{\n  \"a\": 1,\n  \"b\": [\n    {\"c\": 22222},\n    {\"d\": 3}\n  ]\n}");
+        check(
+            r#"{"a":1,"z":2,"b":[{"c":22222},{"d":3}]}"#,
+            24,
+            "{\n  \"a\": 1, \"z\": 2,\n  \"b\": [\n    {\"c\": 22222},\n    {\"d\": 3}\n  ]\n}",
+        );
     }
 }

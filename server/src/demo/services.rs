@@ -45,7 +45,13 @@ impl Service {
     pub(super) async fn start(name: &'static str, registry: &Client) -> Result<Service, Failure> {
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
-        let me = Me { name, address, registry: registry.clone(), crash: Notify::new(), asked: AtomicUsize::new(0) };
+        let me = Me {
+            name,
+            address,
+            registry: registry.clone(),
+            crash: Notify::new(),
+            asked: AtomicUsize::new(0),
+        };
         let mut service = Service { me: Arc::new(me), life: None };
         service.live(listener);
         Ok(service)
@@ -181,11 +187,13 @@ impl Me {
     async fn order(&self, path: &str) -> Result<String, Failure> {
         let found = self.registry.ask(Method::GET, "/v1/services/user-service", None).await?;
         let instances = found.body.get("instances").and_then(Value::as_array).cloned().unwrap_or_default();
-        let turn = self.asked.fetch_add(1, Ordering::Relaxed).checked_rem(instances.len()).unwrap_or_default();
+        let turn =
+            self.asked.fetch_add(1, Ordering::Relaxed).checked_rem(instances.len()).unwrap_or_default();
         let instance = instances.get(turn).ok_or_else(|| Failure::failed("nobody serves user-service"))?;
         let host = instance.get("host").and_then(Value::as_str).unwrap_or_default();
         let port = instance.get("port").and_then(Value::as_u64).unwrap_or_default();
-        let user = Client::new(&format!("http://{host}:{port}"), None)?.ask(Method::GET, "/users/42", None).await?;
+        let user =
+            Client::new(&format!("http://{host}:{port}"), None)?.ask(Method::GET, "/users/42", None).await?;
         Ok(format!("{{\"order\":{},\"ordered_by\":{}}}\n", number(path), user.text.trim()))
     }
 }

@@ -43,10 +43,11 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) fn answer(&mut self, json: &str) -> Result<(), Failure> {
-        for line in laid_out(json.trim(), self.columns()).lines() {
-            self.out.line(format!("{MARGIN}{line}"))?;
-        }
-        Ok(())
+        self.lines(&laid_out(json.trim(), self.columns()))
+    }
+
+    fn lines(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(text.lines().try_for_each(|line| self.out.line(format!("{MARGIN}{line}")))?)
     }
 
     /// Asks for a path of the registry, or for a URL of a service.
@@ -78,12 +79,13 @@ impl<'a> Stage<'a> {
 
     /// An event of a watch, without the whole instance that it carries.
     pub(super) fn event(&mut self, event: &Event) -> Result<(), Failure> {
-        self.out.line(format!("{MARGIN}event: {}", event.kind))?;
         let data = match event.data.split_once(",\"instance\":") {
             Some((before, _)) => format!("{before},\"instance\":{{...}}}}"),
             None => event.data.clone(),
         };
-        self.answer(&data)
+        let data = laid_out(&data, self.columns().saturating_sub("data: ".len()));
+        let id = event.id.as_deref().map(|id| format!("id: {id}\n")).unwrap_or_default();
+        self.lines(&format!("event: {}\n{id}data: {data}", event.kind))
     }
 }
 

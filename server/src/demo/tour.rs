@@ -41,7 +41,8 @@ async fn the_registry_runs(stage: &mut Stage<'_>) -> Result<(), Failure> {
 async fn services_start(stage: &mut Stage<'_>) -> Result<Cast, Failure> {
     stage.title("Three services start on free ports: two user-service, one order-service.")?;
     let registry = stage.registry.clone();
-    let (one, two) = (Service::start("user-service", &registry).await?, Service::start("user-service", &registry).await?);
+    let (one, two) =
+        (Service::start("user-service", &registry).await?, Service::start("user-service", &registry).await?);
     let cast = Cast { users: vec![one, two], orders: Service::start("order-service", &registry).await? };
     for user in &cast.users {
         stage.get(&format!("{}/users/42", user.url())).await?;
@@ -50,10 +51,15 @@ async fn services_start(stage: &mut Stage<'_>) -> Result<Cast, Failure> {
 }
 
 async fn they_register(stage: &mut Stage<'_>, cast: &Cast) -> Result<(), Failure> {
-    stage.title("Each registers itself: it promises a heartbeat within every 30 s, and lets itself be probed.")?;
+    stage.title(
+        "Each registers itself: it promises a heartbeat within every 30 s, and lets itself be probed.",
+    )?;
     for service in cast.users.iter().chain([&cast.orders]) {
         let answer = stage.post("/v1/register", &service.registration()).await?;
-        expect(answer.body.get("id").and_then(Value::as_str) == Some(&service.id()), "the registry chose another id")?;
+        expect(
+            answer.body.get("id").and_then(Value::as_str) == Some(&service.id()),
+            "the registry chose another id",
+        )?;
     }
     Ok(())
 }
@@ -91,14 +97,17 @@ async fn one_dies(stage: &mut Stage<'_>, cast: &mut Cast, watch: &mut Events) ->
     let (id, killed) = (victim.id(), Instant::now());
     victim.kill().await;
     stage.say("The watch says:")?;
-    let change = next_change(stage, watch, |change| is(change, "id", &id) && !is(change, "to", "passing")).await?;
+    let change =
+        next_change(stage, watch, |change| is(change, "id", &id) && !is(change, "to", "passing")).await?;
     let why = change.get("why").and_then(Value::as_array).map_or(0, Vec::len);
     expect(why > 0, "the watch gave no reason")?;
     stage.say(&format!("That was {:.1} s after its death.", killed.elapsed().as_secs_f64()))
 }
 
 async fn the_list_without_it(stage: &mut Stage<'_>, cast: &Cast) -> Result<(), Failure> {
-    stage.title("Whoever asks now is given the other one only, and order-service has nothing to worry about.")?;
+    stage.title(
+        "Whoever asks now is given the other one only, and order-service has nothing to worry about.",
+    )?;
     let answer = stage.get(USERS).await?;
     expect(count(&answer.body) == 1, "the look-up still finds it")?;
     stage.get(&format!("{}/orders/7", cast.orders.url())).await?;
@@ -133,7 +142,9 @@ async fn next_change(
         let event = match tokio::time::timeout_at(deadline, watch.next()).await {
             Ok(Some(event)) => event,
             Ok(None) => return Err(Failure::failed("the watch ended")),
-            Err(_) => return Err(Failure::failed(format!("the watch said nothing for {} s", PATIENCE.as_secs()))),
+            Err(_) => {
+                return Err(Failure::failed(format!("the watch said nothing for {} s", PATIENCE.as_secs())));
+            }
         };
         if event.kind != "change" {
             continue;

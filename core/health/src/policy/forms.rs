@@ -45,6 +45,8 @@ fn hidden(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.segments() {
         // NAT64 (RFC 6052, RFC 8215).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(v4(high, low)),
+        // Stateless translation (RFC 2765).
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => Some(v4(high, low)),
         // ISATAP (RFC 5214).

@@ -85,16 +85,41 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_told_apart() {
-        for name in ["localhost", "db", "web-01.example.com", "_sip._tcp.example", "3com.com", "1.2.3.4.example", "a.b."]
-        {
+        for name in [
+            "localhost",
+            "db",
+            "web-01.example.com",
+            "_sip._tcp.example",
+            "3com.com",
+            "1.2.3.4.example",
+            "a.b.",
+        ] {
             assert!(matches!(Host::parse(name), Ok(Host::Name(_))), "{name}");
         }
         for ip in ["127.0.0.1", "::1", "::ffff:1.2.3.4"] {
             assert!(matches!(Host::parse(ip), Ok(Host::Ip(_))), "{ip}");
         }
         for bad in [
-            "", ".", "a..b", "-a", "a-", "2130706433", "127.1", "0x7f000001", "0x7f.1", "127.0.0.0x1", "x.0x",
-            "127.0.0.1.", "0177.0.0.1", "[::1]", "::1%eth0", "a b", "a@b", "a/b", "a:80", "ⓛocalhost",
+            "",
+            ".",
+            "a..b",
+            "-a",
+            "a-",
+            "2130706433",
+            "127.1",
+            "0x7f000001",
+            "0x7f.1",
+            "127.0.0.0x1",
+            "x.0x",
+            "127.0.0.1.",
+            "0177.0.0.1",
+            "[::1]",
+            "::1%eth0",
+            "a b",
+            "a@b",
+            "a/b",
+            "a:80",
+            "ⓛocalhost",
         ] {
             assert!(Host::parse(bad).is_err(), "{bad:?} was accepted");
         }

@@ -68,8 +68,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let not_a_uri = |error: &dyn std::fmt::Display| format!("cannot ask {}: {error}", aimed.authority());
-    let endpoint = Endpoint::from_shared(format!("http://{}", aimed.authority())).map_err(|e| not_a_uri(&e))?;
-    let origin = format!("{scheme}://{}", aimed.authority()).parse().map_err(|e: http::uri::InvalidUri| not_a_uri(&e))?;
+    let endpoint =
+        Endpoint::from_shared(format!("http://{}", aimed.authority())).map_err(|e| not_a_uri(&e))?;
+    let origin = format!("{scheme}://{}", aimed.authority())
+        .parse()
+        .map_err(|e: http::uri::InvalidUri| not_a_uri(&e))?;
     let endpoint = endpoint.origin(origin).user_agent(USER_AGENT).map_err(|e| not_a_uri(&e))?;
     let mut stream = Some(TokioIo::new(stream));
     let once = tower::service_fn(move |_| {

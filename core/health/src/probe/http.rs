@@ -59,9 +59,10 @@ pub(crate) fn validate(spec: &HttpProbe) -> Result<(), Rejection> {
         return Err(Rejection::Limit { what: "bytes of check.http.body".into(), limit: MAX_BODY as u64 });
     }
     match spec.expect.iter().find(|(from, to)| from > to || *from < 100 || *to > 999) {
-        Some((from, to)) => {
-            Err(Rejection::invalid("check.http.expect", format!("{from}-{to} is not a range of status codes")))
-        }
+        Some((from, to)) => Err(Rejection::invalid(
+            "check.http.expect",
+            format!("{from}-{to} is not a range of status codes"),
+        )),
         None => Ok(()),
     }
 }
@@ -69,8 +70,11 @@ pub(crate) fn validate(spec: &HttpProbe) -> Result<(), Rejection> {
 /// Too many requests is a remark rather than a failure, as in Consul, unless the check expects it.
 fn judge(status: StatusCode, expect: &[(u16, u16)]) -> Answer {
     let code = status.as_u16();
-    let is_expected =
-        if expect.is_empty() { status.is_success() } else { expect.iter().any(|(a, b)| (*a..=*b).contains(&code)) };
+    let is_expected = if expect.is_empty() {
+        status.is_success()
+    } else {
+        expect.iter().any(|(a, b)| (*a..=*b).contains(&code))
+    };
     match status {
         _ if is_expected => Answer::Pass,
         StatusCode::TOO_MANY_REQUESTS => Answer::Warn,
@@ -78,7 +82,11 @@ fn judge(status: StatusCode, expect: &[(u16, u16)]) -> Answer {
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, deadline: Instant) -> Result<StatusCode, String>
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    deadline: Instant,
+) -> Result<StatusCode, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -127,7 +135,8 @@ fn request(aimed: &Aimed, spec: &HttpProbe) -> Result<Request<Full<Bytes>>, Reje
         Some(bare) if aimed.port == default_port => bare,
         _ => &authority,
     };
-    let host = HeaderValue::from_str(host).map_err(|error| Rejection::invalid("check.http.host", error.to_string()))?;
+    let host = HeaderValue::from_str(host)
+        .map_err(|error| Rejection::invalid("check.http.host", error.to_string()))?;
     let all = request.headers_mut();
     all.insert(HOST, host);
     all.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
@@ -155,7 +164,10 @@ fn path(spec: &HttpProbe) -> Result<PathAndQuery, Rejection> {
     let field = "check.http.path";
     let path = if spec.path.is_empty() { "/" } else { &*spec.path };
     if !path.starts_with('/') || path.len() > MAX_PATH {
-        return Err(Rejection::invalid(field, format!("must begin with / and have at most {MAX_PATH} bytes")));
+        return Err(Rejection::invalid(
+            field,
+            format!("must begin with / and have at most {MAX_PATH} bytes"),
+        ));
     }
     path.parse().map_err(|_| Rejection::invalid(field, "holds what no path may hold; percent-encode it"))
 }
@@ -170,13 +182,14 @@ fn headers(spec: &HttpProbe) -> Result<Vec<(HeaderName, HeaderValue)>, Rejection
     }
     let header = |(name, value): &(Box<str>, Box<str>)| {
         let field = || format!("check.http.headers.{name}");
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| Rejection::invalid("check.http.headers", format!("{name:?} is not a header name")))?;
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            Rejection::invalid("check.http.headers", format!("{name:?} is not a header name"))
+        })?;
         if is_of_the_connection(&parsed) {
             return Err(Rejection::invalid(field(), "is decided by the connection"));
         }
-        let value =
-            HeaderValue::from_str(value).map_err(|_| Rejection::invalid(field(), "holds unprintable characters"))?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| Rejection::invalid(field(), "holds unprintable characters"))?;
         Ok((parsed, value))
     };
     spec.headers.iter().map(header).collect()

@@ -43,21 +43,26 @@ pub(super) enum Mode {
 impl Trust {
     pub(crate) fn load(ca_file: Option<&Path>) -> Result<Trust, ConfigError> {
         let roots = match ca_file {
-            Some(file) => roots(file)
-                .map_err(|why| ConfigError { key: "ca_file", why: format!("cannot use {}: {why}", file.display()) })?,
+            Some(file) => roots(file).map_err(|why| ConfigError {
+                key: "ca_file",
+                why: format!("cannot use {}: {why}", file.display()),
+            })?,
             // Without authorities only the checks that need them fail.
-            None => SYSTEM.iter().find_map(|file| roots(Path::new(file)).ok()).unwrap_or_else(RootCertStore::empty),
+            None => SYSTEM
+                .iter()
+                .find_map(|file| roots(Path::new(file)).ok())
+                .unwrap_or_else(RootCertStore::empty),
         };
         Trust::new(roots).map_err(|error| ConfigError { key: "ca_file", why: error.to_string() })
     }
 
     fn new(roots: RootCertStore) -> Result<Trust, rustls::Error> {
         let provider = Arc::new(ring::default_provider());
-        let builder = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder =
+            || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
         let mut verifying = builder()?.with_root_certificates(roots).with_no_client_auth();
         let anyone = Arc::new(Anyone(provider.clone()));
-        let mut blind =
-            builder()?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth();
+        let mut blind = builder()?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth();
         // A resumed session shows no certificate, and one that ran out is what a probe should find.
         verifying.resumption = Resumption::disabled();
         blind.resumption = Resumption::disabled();
@@ -82,7 +87,8 @@ impl Trust {
             Mode::Blind => &self.blind,
         };
         let name = if name.is_empty() { host.to_string() } else { name.to_owned() };
-        let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a TLS server name"))?;
+        let server =
+            ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a TLS server name"))?;
         let connector = TlsConnector::from(config.clone());
         connector.connect(server, stream).await.map_err(|error| format!("TLS: {}", said(&error, &name)))
     }
@@ -96,7 +102,8 @@ fn said(error: &io::Error, name: &str) -> String {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => format!("the certificate is not valid for {name}"),
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "the certificate comes from an unknown authority; `health.ca_file` names the known ones".to_owned()
+            "the certificate comes from an unknown authority; `health.ca_file` names the known ones"
+                .to_owned()
         }
         Some(rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },

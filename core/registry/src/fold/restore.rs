@@ -32,7 +32,10 @@ pub(crate) fn restore(snapshot: &mut Snapshot, records: Vec<Kept>) {
                         let mut on_node = checks_on_node(snapshot, owner).to_vec();
                         super::exchange(&mut on_node, &check.key.clone(), Some(check.clone()));
                         let facts = NodeFacts { key: owner.clone(), node, checks: on_node.into() };
-                        super::put_node(snapshot, NodeView { facts: Arc::new(facts), members: Default::default() });
+                        super::put_node(
+                            snapshot,
+                            NodeView { facts: Arc::new(facts), members: Default::default() },
+                        );
                     }
                 }
             }
@@ -54,7 +57,11 @@ pub(crate) fn restore(snapshot: &mut Snapshot, records: Vec<Kept>) {
     }
 }
 
-fn restore_instance(snapshot: &mut Snapshot, instance: Arc<Stored<Instance>>, checks: Vec<Arc<Stored<Check>>>) {
+fn restore_instance(
+    snapshot: &mut Snapshot,
+    instance: Arc<Stored<Instance>>,
+    checks: Vec<Arc<Stored<Check>>>,
+) {
     let key = instance.key.clone();
     let lease = instance.lease.and_then(|id| snapshot.leases.get(&id)).map(|view| view.lease.clone());
     let node = key.node_key().map(|node| super::facts_for(snapshot, node));
@@ -66,7 +73,8 @@ fn restore_instance(snapshot: &mut Snapshot, instance: Arc<Stored<Instance>>, ch
         .max(node.iter().flat_map(|n| n.checks.iter().map(|c| c.modified)).max().unwrap_or_default())
         .max(node.iter().filter_map(|n| n.node.as_ref().map(|n| n.modified)).max().unwrap_or_default());
     let view = Arc::new(InstanceView::new(instance, checks.into(), lease, node, revision));
-    let newest_in_service = snapshot.service_of(&key).map_or(revision, |service| service.revision.max(revision));
+    let newest_in_service =
+        snapshot.service_of(&key).map_or(revision, |service| service.revision.max(revision));
     super::place(snapshot, &key, None, Some(&view), newest_in_service);
 }
 

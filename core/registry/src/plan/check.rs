@@ -80,7 +80,9 @@ impl Intent for Report {
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<()>, Rejection> {
         let check = at.check(&self.key).ok_or_else(|| Rejection::not_found(Noun::Check, &self.key.id))?;
         let suspect = match self.by {
-            Reporter::Evidence(brake) if self.status == Status::Critical && check.counted() != Status::Critical => {
+            Reporter::Evidence(brake)
+                if self.status == Status::Critical && check.counted() != Status::Critical =>
+            {
                 let would_lose = served_by(at, &check.key.owner);
                 would_lose > brake.allowance(at.tally().kept, &at.losses, now.service)
             }

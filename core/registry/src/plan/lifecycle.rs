@@ -18,7 +18,8 @@ impl Intent for SetLifecycle {
     type Reply = ();
 
     fn plan(&self, at: &Snapshot, _now: Now) -> Result<Planned<()>, Rejection> {
-        let view = at.instance(&self.key).ok_or_else(|| Rejection::not_found(Noun::Instance, &self.key.id))?;
+        let view =
+            at.instance(&self.key).ok_or_else(|| Rejection::not_found(Noun::Instance, &self.key.id))?;
         let mut plan = Plan::default();
         let instance = Instance { lifecycle: self.lifecycle, ..view.instance.value.clone() };
         put_changed(&mut plan, at, Record::Instance(instance));

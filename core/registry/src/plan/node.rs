@@ -15,7 +15,8 @@ impl Intent for PutNode {
 
     fn plan(&self, at: &Snapshot, _now: Now) -> Result<Planned<NodeKey>, Rejection> {
         self.node.validate()?;
-        let key = at.node(&self.node.key).map_or_else(|| self.node.key.clone(), |view| view.facts.key.clone());
+        let key =
+            at.node(&self.node.key).map_or_else(|| self.node.key.clone(), |view| view.facts.key.clone());
         let mut plan = Plan::default();
         put_changed(&mut plan, at, Record::Node(Node { key: key.clone(), ..self.node.clone() }));
         Ok(Planned { plan, reply: key })

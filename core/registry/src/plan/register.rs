@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_model::{
-    Check, CheckKey, Instance, InstanceKey, Lease, LeaseId, NodeKey, Noun, OnExpiry, Owner, Record, RecordKey,
-    Rejection, Standing,
+    Check, CheckKey, Instance, InstanceKey, Lease, LeaseId, NodeKey, Noun, OnExpiry, Owner, Record,
+    RecordKey, Rejection, Standing,
 };
 use switchboard_store::Plan;
 
@@ -27,7 +27,10 @@ pub struct Register {
 pub enum Keep {
     Forever,
     /// By a lease of its own.
-    Ttl { ttl: Duration, linger: Duration },
+    Ttl {
+        ttl: Duration,
+        linger: Duration,
+    },
     /// By a lease that someone granted.
     Lease(LeaseId),
 }
@@ -121,7 +124,8 @@ fn keep(
     before: Option<&Arc<InstanceView>>,
     keep: Keep,
 ) -> Result<Option<LeaseId>, Rejection> {
-    let own = before.and_then(|view| view.lease.as_ref()).filter(|lease| lease.implicit).map(|lease| lease.id);
+    let own =
+        before.and_then(|view| view.lease.as_ref()).filter(|lease| lease.implicit).map(|lease| lease.id);
     let kept = match keep {
         Keep::Forever => None,
         Keep::Lease(id) => {

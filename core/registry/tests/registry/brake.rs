@@ -27,7 +27,8 @@ async fn mass_silence_takes_fifteen_percent_a_minute_and_the_rest_stays_in_servi
     world.pass(TTL + Duration::from_secs(2)).await;
     let tally = world.view().tally();
     assert_eq!((tally.lapsed, tally.suspect, tally.served), (30, 170, 170));
-    let suspect = world.view().service("default", "web").unwrap().instances().find(|it| it.is_served()).cloned();
+    let suspect =
+        world.view().service("default", "web").unwrap().instances().find(|it| it.is_served()).cloned();
     let reasons = suspect.unwrap().reasons();
     assert!(reasons[0].contains("kept in service"), "{reasons:?}");
     world.pass(Duration::from_secs(61)).await;
@@ -59,7 +60,8 @@ async fn deregistration_and_reports_are_never_braked() {
         world.submit(Deregister { key: key("web", &format!("i{n}")) }).await;
     }
     for n in 50..100 {
-        let check = Check { probe: Probe::Manual, ..ttl_check(Owner::Instance(key("web", &format!("i{n}"))), "s") };
+        let check =
+            Check { probe: Probe::Manual, ..ttl_check(Owner::Instance(key("web", &format!("i{n}"))), "s") };
         world.submit(PutCheck { check: check.clone() }).await;
         world.registry.report(&caller(), &check.key, Status::Critical, "down").await.unwrap();
     }

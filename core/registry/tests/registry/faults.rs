@@ -16,7 +16,9 @@ async fn a_failed_store_refuses_writes_serves_reads_and_comes_back() {
     world.submit(forever("web", "a")).await;
     world.script.go_down(full());
     let refused = world.registry.submit(&caller(), forever("web", "b")).await.unwrap_err();
-    assert!(matches!(&refused, Rejection::Unavailable(Unavailable::Store { why }) if why.contains("no space")));
+    assert!(
+        matches!(&refused, Rejection::Unavailable(Unavailable::Store { why }) if why.contains("no space"))
+    );
     assert!(world.find("web", "a").is_some() && world.find("web", "b").is_none());
     assert!(world.registry.waiting_for().unwrap().contains("no space"));
     world.script.come_back();
@@ -60,7 +62,9 @@ async fn nothing_is_seen_before_the_engine_has_kept_it() {
     let same = tokio::spawn(async move { registry.submit(&caller(), forever("web", "a")).await });
     let registry = world.registry.clone();
     let refused = tokio::spawn(async move {
-        registry.submit(&caller(), Grant { id: Some(LeaseId(0)), ttl: TTL, on_expiry: OnExpiry::Delete }).await
+        registry
+            .submit(&caller(), Grant { id: Some(LeaseId(0)), ttl: TTL, on_expiry: OnExpiry::Delete })
+            .await
     });
     world.pass(Duration::from_millis(100)).await;
     assert!(world.find("web", "a").is_none());
@@ -81,7 +85,9 @@ async fn writes_beyond_the_queue_are_refused_at_once() {
     let mut waiting = Vec::new();
     for n in 0..20 {
         let registry = world.registry.clone();
-        waiting.push(tokio::spawn(async move { registry.submit(&caller(), forever("web", &format!("i{n}"))).await }));
+        waiting.push(tokio::spawn(async move {
+            registry.submit(&caller(), forever("web", &format!("i{n}"))).await
+        }));
         world.pass(Duration::from_millis(1)).await;
     }
     let refused = waiting.iter().filter(|it| it.is_finished()).count();
@@ -98,4 +104,21 @@ async fn stopping_finishes_what_was_taken_and_refuses_the_rest() {
     taken.await.unwrap().unwrap();
     let late = world.registry.submit(&caller(), forever("web", "b")).await;
     assert!(matches!(late, Err(Rejection::Unavailable(Unavailable::Stopping))));
+}
+
+/// An empty answer would look like an empty registry, and consumers would drop everything they know.
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_has_not_loaded_answers_unavailable_and_never_empty() {
+    let world = world().await;
+    world.submit(forever("web", "a")).await;
+    let damaged = StoreError::permanent(StoreErrorKind::Damaged, "record 7 does not match its checksum");
+    world.script.fail_next_load(damaged);
+    let engine: std::sync::Arc<dyn switchboard_store::Engine> = world.engine.clone();
+    let gate = std::sync::Arc::new(switchboard_registry::OpenGate);
+    let again = switchboard_registry::Registry::open(engine, switchboard_registry::Options::default(), gate);
+    assert!(matches!(again.view(&caller()), Err(Rejection::Unavailable(Unavailable::Loading))));
+    assert!(again.loaded().await.unwrap_err().contains("checksum"));
+    assert!(matches!(again.view(&caller()), Err(Rejection::Unavailable(Unavailable::Loading))));
+    assert!(again.watch(&caller(), &Selector::Everything, Revision::ZERO).is_err());
+    assert!(again.waiting_for().unwrap().contains("checksum"));
 }

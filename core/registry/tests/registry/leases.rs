@@ -22,7 +22,10 @@ async fn a_silent_instance_is_out_within_its_ttl_and_a_tick_and_then_goes() {
     assert_eq!(view.reasons(), ["no heartbeat for its TTL of 10 s"]);
     assert_eq!(world.view().tally().served, 0);
     let history = world.registry.history(&key("web", "a"));
-    assert_eq!(history.last().map(|it| (it.from, it.to)), Some((Some(Health::Passing), Some(Health::Lapsed))));
+    assert_eq!(
+        history.last().map(|it| (it.from, it.to)),
+        Some((Some(Health::Passing), Some(Health::Lapsed)))
+    );
     world.pass(LINGER + TICK * 2 + SOON).await;
     assert_eq!(world.health("web", "a"), None, "it lingers for ever");
 }
@@ -156,7 +159,8 @@ async fn an_instance_that_stays_critical_is_deregistered_when_it_asked_for_that(
 async fn a_refused_expiry_costs_nobody_their_instance() {
     let world = world().await;
     world.submit(with_ttl("web", "a")).await;
-    let full = switchboard_store::StoreError::temporary(switchboard_store::StoreErrorKind::Full, "no space left");
+    let full =
+        switchboard_store::StoreError::temporary(switchboard_store::StoreErrorKind::Full, "no space left");
     world.script.fail_next(full);
     world.pass(TTL + TICK * 2).await;
     assert_eq!(world.health("web", "a"), Some(Health::Passing));

@@ -75,7 +75,11 @@ async fn a_check_keeps_its_status_when_it_is_redefined() {
     let mut register = forever("web", "a");
     register.checks = Some(vec![ttl_check(owner.clone(), "alive")]);
     world.submit(register.clone()).await;
-    world.registry.report(&caller(), &ttl_check(owner.clone(), "alive").key, Status::Critical, "no").await.unwrap();
+    world
+        .registry
+        .report(&caller(), &ttl_check(owner.clone(), "alive").key, Status::Critical, "no")
+        .await
+        .unwrap();
     let redefined = Check { notes: "new words".into(), ..ttl_check(owner, "alive") };
     register.checks = Some(vec![redefined]);
     world.submit(register).await;
@@ -153,4 +157,38 @@ async fn a_read_can_wait_for_a_revision() {
         tokio::spawn(async move { registry.view_at_least(&caller(), wanted, Duration::from_secs(5)).await });
     world.submit(forever("web", "a")).await;
     assert_eq!(waiting.await.unwrap().unwrap().revision(), wanted);
+}
+
+struct Fortress;
+
+impl switchboard_registry::Gate for Fortress {
+    fn check(
+        &self,
+        _: &switchboard_registry::Caller,
+        _: &Check,
+        owner: Option<&str>,
+    ) -> Result<(), Rejection> {
+        match owner {
+            Some("10.0.0.1") => Ok(()),
+            other => Err(Rejection::Forbidden { why: format!("{other:?} may not be probed") }),
+        }
+    }
+}
+
+/// A check that was let through for one address must not follow its owner to another.
+#[tokio::test(start_paused = true)]
+async fn the_gate_judges_checks_again_when_their_owner_moves() {
+    let engine = std::sync::Arc::new(switchboard_engine_memory::Memory::new());
+    let options = switchboard_registry::Options::default();
+    let registry = switchboard_registry::Registry::open(engine, options, std::sync::Arc::new(Fortress));
+    registry.loaded().await.unwrap();
+    let mut register = forever("web", "a");
+    register.checks = Some(vec![ttl_check(Owner::Instance(key("web", "a")), "alive")]);
+    registry.submit(&caller(), register.clone()).await.unwrap();
+    register.checks = None;
+    register.instance.address = "169.254.169.254".into();
+    let moved = registry.submit(&caller(), register.clone()).await.unwrap_err();
+    assert!(matches!(moved, Rejection::Forbidden { .. }));
+    register.checks = Some(Vec::new());
+    registry.submit(&caller(), register).await.unwrap();
 }

@@ -118,7 +118,8 @@ fn seen(at: &Snapshot, with_revisions: bool) -> Vec<String> {
         let revision = if with_revisions { service.revision } else { Revision::ZERO };
         seen.push(format!("{:?} served {} {revision}", service.key, service.served));
         for view in service.instances() {
-            let checks: Vec<_> = view.checks.iter().map(|check| (&check.key.id, check.status, check.version)).collect();
+            let checks: Vec<_> =
+                view.checks.iter().map(|check| (&check.key.id, check.status, check.version)).collect();
             let node = view.node.as_ref().map(|n| (n.node.is_some(), n.checks.len()));
             let lease = view.lease.as_ref().map(|lease| (lease.id, lease.standing));
             seen.push(format!(
@@ -127,8 +128,17 @@ fn seen(at: &Snapshot, with_revisions: bool) -> Vec<String> {
                 view.health,
                 (view.instance.created, view.instance.modified, view.instance.version)
             ));
-            assert_eq!(at.find_instance("default", view.key().id.as_str(), Some(view.key().service.as_str()), view.key().node.as_ref().map(|n| n.as_str())).is_ok()
-                || view.key().node.is_none(), true);
+            assert_eq!(
+                at.find_instance(
+                    "default",
+                    view.key().id.as_str(),
+                    Some(view.key().service.as_str()),
+                    view.key().node.as_ref().map(|n| n.as_str())
+                )
+                .is_ok()
+                    || view.key().node.is_none(),
+                true
+            );
         }
     }
     for node in at.nodes(Unbounded) {
@@ -138,7 +148,10 @@ fn seen(at: &Snapshot, with_revisions: bool) -> Vec<String> {
         seen.push(format!("{} holds {:?}", lease.lease.id, lease.holds.iter().collect::<Vec<_>>()));
     }
     for entry in at.entries(Unbounded) {
-        seen.push(format!("{:?}", (&entry.key, &entry.value.value, entry.created, entry.modified, entry.version)));
+        seen.push(format!(
+            "{:?}",
+            (&entry.key, &entry.value.value, entry.created, entry.modified, entry.version)
+        ));
     }
     seen.push(format!("{:?}", at.namespaces().collect::<Vec<_>>()));
     seen

@@ -100,7 +100,10 @@ impl World {
         self.registry.view(&caller()).unwrap()
     }
 
-    pub(crate) async fn submit<I: switchboard_registry::Intent>(&self, intent: I) -> switchboard_registry::Committed<I::Reply> {
+    pub(crate) async fn submit<I: switchboard_registry::Intent>(
+        &self,
+        intent: I,
+    ) -> switchboard_registry::Committed<I::Reply> {
         self.registry.submit(&caller(), intent).await.unwrap()
     }
 

@@ -55,7 +55,8 @@ async fn a_change_of_health_is_a_change_of_the_instance() {
     let mut watch = world.registry.watch(&caller(), &service("web"), world.registry.head()).unwrap();
     world.pass(TTL * 2).await;
     let delivery = watch.next().await.unwrap();
-    let Some(What::Instance { before: Some(before), after: Some(after) }) = delivery.items().next().map(|it| &it.what)
+    let Some(What::Instance { before: Some(before), after: Some(after) }) =
+        delivery.items().next().map(|it| &it.what)
     else {
         panic!("not a change of an instance");
     };
@@ -70,11 +71,12 @@ async fn a_watch_that_fell_behind_the_ring_reads_on_from_history() {
     let world = world_with(options).await;
     for n in 0..50 {
         world.submit(with_ttl("web", &format!("i{}", n % 5))).await;
-        world.submit(SetLifecycle {
-            key: key("web", &format!("i{}", n % 5)),
-            lifecycle: if n % 2 == 0 { Lifecycle::Draining } else { Lifecycle::Up },
-        })
-        .await;
+        world
+            .submit(SetLifecycle {
+                key: key("web", &format!("i{}", n % 5)),
+                lifecycle: if n % 2 == 0 { Lifecycle::Draining } else { Lifecycle::Up },
+            })
+            .await;
     }
     for after in [0, 1, 7, 30, world.registry.head().0 - 3] {
         let mut watch = world.registry.watch(&caller(), &service("web"), Revision(after)).unwrap();

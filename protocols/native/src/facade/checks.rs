@@ -31,7 +31,8 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     ask.finish()?;
     let registry = &native.context.registry;
     let checks = named.find(&view)?.checks.iter();
-    let checks: Vec<_> = checks.map(|check| lens::check_to_wire(check, registry.output(&check.key))).collect();
+    let checks: Vec<_> =
+        checks.map(|check| lens::check_to_wire(check, registry.output(&check.key))).collect();
     Ok(answer::read(&ask.headers, view.revision(), answer::encode(&checks)))
 }
 
@@ -105,7 +106,11 @@ pub(super) async fn delete(State(native): State<Shared>, mut ask: Ask) -> Result
     request_body = StatusBody,
     responses((status = 200, body = Done), Refusals)
 )]
-pub(super) async fn report(State(native): State<Shared>, mut ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn report(
+    State(native): State<Shared>,
+    mut ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     let view = native.context.registry.view(&ask.caller)?;
     let key = key(&mut ask, &view)?;
     let body = report_body(&native, &ask, &key, body).await?;
@@ -114,12 +119,18 @@ pub(super) async fn report(State(native): State<Shared>, mut ask: Ask, body: Bod
 }
 
 /// Reads a report on the check that the path names; a body that names another is refused.
-pub(super) async fn report_body(native: &Native, ask: &Ask, key: &CheckKey, body: Body) -> Result<StatusBody, Refusal> {
+pub(super) async fn report_body(
+    native: &Native,
+    ask: &Ask,
+    key: &CheckKey,
+    body: Body,
+) -> Result<StatusBody, Refusal> {
     let body: StatusBody = json(ask, body, &native.config.limits).await?;
     match &body.check {
-        Some(check) if check != key.id.as_str() => {
-            Err(Refusal::malformed("check", format!("is {check:?} here and {:?} in the path", key.id.as_str())))
-        }
+        Some(check) if check != key.id.as_str() => Err(Refusal::malformed(
+            "check",
+            format!("is {check:?} here and {:?} in the path", key.id.as_str()),
+        )),
         _ => Ok(body),
     }
 }
@@ -131,13 +142,23 @@ fn key(ask: &mut Ask, at: &Snapshot) -> Result<CheckKey, Refusal> {
     Ok(CheckKey { owner: Owner::Instance(named.find(at)?.key().clone()), id })
 }
 
-pub(super) fn read_check(native: &Native, ask: &Ask, at: &Snapshot, key: &CheckKey) -> Result<Response, Refusal> {
+pub(super) fn read_check(
+    native: &Native,
+    ask: &Ask,
+    at: &Snapshot,
+    key: &CheckKey,
+) -> Result<Response, Refusal> {
     let check = at.check(key).ok_or_else(|| missing(Noun::Check, key.id.as_str()))?;
     let body = lens::check_to_wire(check, native.context.registry.output(&check.key));
     Ok(answer::read(&ask.headers, at.revision(), answer::encode(&body)))
 }
 
-pub(super) async fn put_check(native: &Native, ask: &Ask, key: CheckKey, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn put_check(
+    native: &Native,
+    ask: &Ask,
+    key: CheckKey,
+    body: Body,
+) -> Result<Response, Refusal> {
     let mut body: CheckBody = json(ask, body, &native.config.limits).await?;
     let id = key.id.to_string();
     if body.id.as_ref().is_some_and(|given| *given != id) {

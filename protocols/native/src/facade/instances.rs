@@ -15,7 +15,9 @@ use crate::answer;
 use crate::ask::{Ask, json};
 use crate::lens;
 use crate::refusal::Refusal;
-use crate::wire::{Done, InstanceDetail, Instances, LifecycleBody, Refusals, Renewed, Seconds, StatusBody, StatusWord};
+use crate::wire::{
+    Done, InstanceDetail, Instances, LifecycleBody, Refusals, Renewed, Seconds, StatusBody, StatusWord,
+};
 
 /// The check that a report without a check's name is about.
 const STATUS_CHECK: &str = "status";
@@ -117,7 +119,8 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
     let found = named.find(&view)?;
     let lease = found.instance.lease.and_then(|id| view.lease(id));
     let lease = lease.map(|lease| lens::lease_to_wire(lease, registry.remaining(lease.lease.id)));
-    let detail = lens::detail_to_wire(found, lease, &registry.history(found.key()), |key| registry.output(key));
+    let detail =
+        lens::detail_to_wire(found, lease, &registry.history(found.key()), |key| registry.output(key));
     Ok(answer::read(&ask.headers, view.revision(), answer::encode(&detail)))
 }
 
@@ -138,7 +141,12 @@ pub(super) async fn deregister(State(native): State<Shared>, mut ask: Ask) -> Re
     let registry = &native.context.registry;
     let key = named.find(&*registry.view(&ask.caller)?)?.key().clone();
     let committed = registry.submit(&ask.caller, Deregister { key: key.clone() }).await?;
-    let body = Done { status: "success", id: key.id.to_string(), revision: committed.revision.0, changed: committed.changed };
+    let body = Done {
+        status: "success",
+        id: key.id.to_string(),
+        revision: committed.revision.0,
+        changed: committed.changed,
+    };
     Ok(answer::written(committed.revision, &body))
 }
 
@@ -190,7 +198,11 @@ pub(crate) fn renewed(id: &str, ttl: Duration) -> Renewed {
     request_body = StatusBody,
     responses((status = 200, body = Done), Refusals)
 )]
-pub(super) async fn report(State(native): State<Shared>, mut ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn report(
+    State(native): State<Shared>,
+    mut ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     let named = Named::take(&mut ask)?;
     ask.finish()?;
     let body: StatusBody = json(&ask, body, &native.config.limits).await?;
@@ -202,7 +214,12 @@ pub(super) async fn report(State(native): State<Shared>, mut ask: Ask, body: Bod
         let status = lens::status_from_wire(body.status);
         let intent = BeginStatus { key, status, output: body.output.unwrap_or_default().into() };
         let committed = native.context.registry.submit(&ask.caller, intent).await?;
-        let body = Done { status: "success", id: named.id, revision: committed.revision.0, changed: committed.changed };
+        let body = Done {
+            status: "success",
+            id: named.id,
+            revision: committed.revision.0,
+            changed: committed.changed,
+        };
         return Ok(answer::written(committed.revision, &body));
     }
     report_on(&native, &ask, key, named.id, body).await
@@ -275,7 +292,11 @@ impl Intent for BeginStatus {
     request_body = LifecycleBody,
     responses((status = 200, body = Done), Refusals)
 )]
-pub(super) async fn lifecycle(State(native): State<Shared>, mut ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn lifecycle(
+    State(native): State<Shared>,
+    mut ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     let named = Named::take(&mut ask)?;
     ask.finish()?;
     let body: LifecycleBody = json(&ask, body, &native.config.limits).await?;
@@ -283,6 +304,7 @@ pub(super) async fn lifecycle(State(native): State<Shared>, mut ask: Ask, body: 
     let key = named.find(&*registry.view(&ask.caller)?)?.key().clone();
     let intent = SetLifecycle { key, lifecycle: lens::lifecycle_from_wire(body.lifecycle) };
     let committed = registry.submit(&ask.caller, intent).await?;
-    let body = Done { status: "success", id: named.id, revision: committed.revision.0, changed: committed.changed };
+    let body =
+        Done { status: "success", id: named.id, revision: committed.revision.0, changed: committed.changed };
     Ok(answer::written(committed.revision, &body))
 }

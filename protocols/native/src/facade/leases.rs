@@ -34,7 +34,8 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     let leases = view.leases(after.map_or(Bound::Unbounded, Bound::Excluded));
     let (page, next) = cut(leases, limit, |it| it.lease.id.to_string());
     let registry = &native.context.registry;
-    let leases = page.into_iter().map(|it| lens::lease_to_wire(it, registry.remaining(it.lease.id))).collect();
+    let leases =
+        page.into_iter().map(|it| lens::lease_to_wire(it, registry.remaining(it.lease.id))).collect();
     let body = Leases { revision: view.revision().0, leases, next };
     Ok(answer::read(&ask.headers, view.revision(), answer::encode(&body)))
 }
@@ -86,7 +87,12 @@ pub(super) async fn revoke(State(native): State<Shared>, ask: Ask) -> Result<Res
     let id = lease_id(&ask)?;
     ask.finish()?;
     let committed = native.context.registry.submit(&ask.caller, Revoke { id }).await?;
-    let body = Done { status: "success", id: id.to_string(), revision: committed.revision.0, changed: committed.changed };
+    let body = Done {
+        status: "success",
+        id: id.to_string(),
+        revision: committed.revision.0,
+        changed: committed.changed,
+    };
     Ok(answer::written(committed.revision, &body))
 }
 
@@ -107,4 +113,3 @@ pub(super) async fn renew(State(native): State<Shared>, ask: Ask) -> Result<Resp
 fn lease_id(ask: &Ask) -> Result<LeaseId, Refusal> {
     Ok(lens::lease_id_from_wire("lease", ask.path("lease")?)?)
 }
-

@@ -37,7 +37,9 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     let from = match after {
         Some(node) => Bound::Excluded(NodeKey { namespace: namespace.clone(), node }),
         // No name is empty, so this one is before all others.
-        None => Bound::Included(NodeKey { namespace: namespace.clone(), node: Name::parse("node", "\u{20}")? }),
+        None => {
+            Bound::Included(NodeKey { namespace: namespace.clone(), node: Name::parse("node", "\u{20}")? })
+        }
     };
     let nodes = view.nodes(from).take_while(|it| it.facts.key.namespace == namespace);
     let (page, next) = cut(nodes, limit, |it| it.facts.key.node.to_string());
@@ -65,8 +67,18 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
     let registry = &native.context.registry;
     let detail = NodeDetail {
         node: lens::node_to_wire(found),
-        checks: found.facts.checks.iter().map(|it| lens::check_to_wire(it, registry.output(&it.key))).collect(),
-        instance_names: found.members.iter().take(1000).map(|it| format!("{}/{}", it.service, it.id)).collect(),
+        checks: found
+            .facts
+            .checks
+            .iter()
+            .map(|it| lens::check_to_wire(it, registry.output(&it.key)))
+            .collect(),
+        instance_names: found
+            .members
+            .iter()
+            .take(1000)
+            .map(|it| format!("{}/{}", it.service, it.id))
+            .collect(),
     };
     Ok(answer::read(&ask.headers, view.revision(), answer::encode(&detail)))
 }
@@ -145,7 +157,11 @@ pub(super) async fn get_check(State(native): State<Shared>, mut ask: Ask) -> Res
     request_body = CheckBody,
     responses((status = 200, body = Done), Refusals)
 )]
-pub(super) async fn put_check_of(State(native): State<Shared>, mut ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn put_check_of(
+    State(native): State<Shared>,
+    mut ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     let key = check_key(&mut ask)?;
     put_check(&native, &ask, key, body).await
 }
@@ -176,7 +192,11 @@ pub(super) async fn delete_check_of(State(native): State<Shared>, mut ask: Ask) 
     request_body = StatusBody,
     responses((status = 200, body = Done), Refusals)
 )]
-pub(super) async fn report(State(native): State<Shared>, mut ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn report(
+    State(native): State<Shared>,
+    mut ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     let key = check_key(&mut ask)?;
     let body = report_body(&native, &ask, &key, body).await?;
     let id = key.id.to_string();

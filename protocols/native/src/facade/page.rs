@@ -75,15 +75,24 @@ fn wanted(word: &str) -> Result<Wanted, Refusal> {
     match word {
         "healthy" => Ok(Wanted::Healthy),
         "any" => Ok(Wanted::Any),
-        other => STATUSES.into_iter().find(|health| health.as_str() == other).map(Wanted::Only).ok_or_else(|| {
-            let known: Vec<&str> = STATUSES.iter().map(|health| health.as_str()).collect();
-            Refusal::malformed("status", format!("{other:?} is not one of healthy, any, {}", known.join(", ")))
-        }),
+        other => {
+            STATUSES.into_iter().find(|health| health.as_str() == other).map(Wanted::Only).ok_or_else(|| {
+                let known: Vec<&str> = STATUSES.iter().map(|health| health.as_str()).collect();
+                Refusal::malformed(
+                    "status",
+                    format!("{other:?} is not one of healthy, any, {}", known.join(", ")),
+                )
+            })
+        }
     }
 }
 
 /// Cuts a page out of `items`, which begin after the last page. Returns the page and where the next one begins.
-pub(super) fn cut<T>(items: impl Iterator<Item = T>, limit: usize, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+pub(super) fn cut<T>(
+    items: impl Iterator<Item = T>,
+    limit: usize,
+    name: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
     let mut page: Vec<T> = items.take(limit.saturating_add(1)).collect();
     if page.len() <= limit {
         return (page, None);

@@ -18,7 +18,11 @@ use crate::wire::{Refusals, RegisterBody, Registered};
     request_body = RegisterBody,
     responses((status = 200, body = Registered), Refusals)
 )]
-pub(super) async fn register(State(native): State<Shared>, ask: Ask, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn register(
+    State(native): State<Shared>,
+    ask: Ask,
+    body: Body,
+) -> Result<Response, Refusal> {
     ask.finish()?;
     let body: RegisterBody = json(&ask, body, &native.config.limits).await?;
     let register = lens::register_from_wire(body, native.config.linger.0)?;

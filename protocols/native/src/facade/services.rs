@@ -49,7 +49,8 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     let services = view
         .services(from)
         .take_while(|service| {
-            service.key.namespace.as_str().eq_ignore_ascii_case(namespace) && service.key.service.starts_with(&prefix)
+            service.key.namespace.as_str().eq_ignore_ascii_case(namespace)
+                && service.key.service.starts_with(&prefix)
         })
         .filter(|service| {
             tag.as_ref().is_none_or(|tag| service.instances().any(|it| it.instance.tags.contains(tag)))
@@ -118,7 +119,12 @@ pub(crate) fn served(headers: &HeaderMap, revision: Revision, service: &Arc<Serv
     answer::read_tagged(headers, revision, &tag, answer::JSON, body)
 }
 
-fn instances_of(service: &ServiceView, filter: &Filter, limit: usize, after: Option<&str>) -> ServiceInstances {
+fn instances_of(
+    service: &ServiceView,
+    filter: &Filter,
+    limit: usize,
+    after: Option<&str>,
+) -> ServiceInstances {
     let place = |view: &InstanceView| {
         let key = view.key();
         match &key.node {

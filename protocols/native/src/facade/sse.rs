@@ -92,8 +92,12 @@ fn progress(revision: Revision) -> Bytes {
 fn ended(end: &WatchEnd) -> Bytes {
     let again = "read everything anew and watch from the revision of that answer";
     match end {
-        WatchEnd::Lagged { head } => ending("lagged", &format!("too many changes were missed, the newest is {head}; {again}")),
-        WatchEnd::Compacted { floor } => ending("compacted", &format!("history up to revision {floor} is gone; {again}")),
+        WatchEnd::Lagged { head } => {
+            ending("lagged", &format!("too many changes were missed, the newest is {head}; {again}"))
+        }
+        WatchEnd::Compacted { floor } => {
+            ending("compacted", &format!("history up to revision {floor} is gone; {again}"))
+        }
         WatchEnd::Unavailable { why } => ending("unavailable", why),
         WatchEnd::Stopping => ending("stopping", "the server stops; come back in a moment"),
     }

@@ -123,12 +123,16 @@ fn probe_from_wire(at: &str, body: wire::CheckBody) -> Result<Probe, Rejection> 
     Ok(match body.kind {
         wire::Kind::Manual => Probe::Manual,
         wire::Kind::Ttl => {
-            let ttl = body.ttl.ok_or_else(|| Rejection::invalid(field(at, "ttl"), "is needed by a check of type ttl"))?;
+            let ttl = body
+                .ttl
+                .ok_or_else(|| Rejection::invalid(field(at, "ttl"), "is needed by a check of type ttl"))?;
             Probe::Ttl { ttl: ttl.0 }
         }
         wire::Kind::Tcp => Probe::Tcp { target },
         wire::Kind::Udp => Probe::Udp { target },
-        wire::Kind::Grpc => Probe::Grpc { target, service: body.grpc_service.unwrap_or_default().into(), tls },
+        wire::Kind::Grpc => {
+            Probe::Grpc { target, service: body.grpc_service.unwrap_or_default().into(), tls }
+        }
         wire::Kind::Http => Probe::Http(Box::new(HttpProbe {
             target,
             method: method(at, body.method.as_deref().unwrap_or("GET"))?,
@@ -146,7 +150,10 @@ fn method(at: &str, text: &str) -> Result<Box<str>, Rejection> {
     let upper = text.to_ascii_uppercase();
     match upper.as_str() {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" => Ok(upper.into()),
-        _ => Err(Rejection::invalid(field(at, "method"), format!("{text:?} is not a method that a check may use"))),
+        _ => Err(Rejection::invalid(
+            field(at, "method"),
+            format!("{text:?} is not a method that a check may use"),
+        )),
     }
 }
 
@@ -166,9 +173,14 @@ fn headers(at: &str, given: std::collections::BTreeMap<String, String>) -> Resul
     }
     let header = |(name, value): (String, String)| {
         let field = format!("{}.{name}", field(at, "headers"));
-        http::HeaderName::try_from(&name).map_err(|_| Rejection::invalid(&field, "is not the name of a header"))?;
-        http::HeaderValue::try_from(&value).map_err(|_| Rejection::invalid(&field, "is not the value of a header"))?;
-        if matches!(name.to_ascii_lowercase().as_str(), "connection" | "transfer-encoding" | "content-length" | "upgrade" | "te" | "trailer") {
+        http::HeaderName::try_from(&name)
+            .map_err(|_| Rejection::invalid(&field, "is not the name of a header"))?;
+        http::HeaderValue::try_from(&value)
+            .map_err(|_| Rejection::invalid(&field, "is not the value of a header"))?;
+        if matches!(
+            name.to_ascii_lowercase().as_str(),
+            "connection" | "transfer-encoding" | "content-length" | "upgrade" | "te" | "trailer"
+        ) {
             return Err(Rejection::invalid(&field, "is set by the prober itself"));
         }
         Ok((name.into(), value.into()))

@@ -37,7 +37,8 @@ pub(crate) fn detail_to_wire(
     history: &[Transition],
     output: impl Fn(&switchboard_model::CheckKey) -> Option<Output>,
 ) -> wire::InstanceDetail {
-    let check = |check: &std::sync::Arc<Stored<switchboard_model::Check>>| check_to_wire(check, output(&check.key));
+    let check =
+        |check: &std::sync::Arc<Stored<switchboard_model::Check>>| check_to_wire(check, output(&check.key));
     wire::InstanceDetail {
         instance: instance_to_wire(view),
         checks: view.checks.iter().map(check).collect(),

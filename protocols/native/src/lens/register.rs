@@ -22,7 +22,9 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
     let ports = ports_from_wire(body.port, body.ports.unwrap_or_default())?;
     let id = match &body.id {
         Some(id) => Id::parse("id", id)?,
-        None => Id::parse("id", &derived_id(&body.service, &body.host, ports.first().map(|port| port.number)))?,
+        None => {
+            Id::parse("id", &derived_id(&body.service, &body.host, ports.first().map(|port| port.number)))?
+        }
     };
     let namespace = body.namespace.as_deref().map(|text| Name::parse("namespace", text)).transpose()?;
     let key = Arc::new(InstanceKey {
@@ -33,7 +35,10 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
     });
     let keep = match (body.ttl, body.lease, body.linger) {
         (Some(_), Some(_), _) => {
-            return Err(Rejection::invalid("lease", "an instance lives by a `ttl` of its own or by a `lease`, not by both"));
+            return Err(Rejection::invalid(
+                "lease",
+                "an instance lives by a `ttl` of its own or by a `lease`, not by both",
+            ));
         }
         (None, _, Some(_)) => return Err(Rejection::invalid("linger", "is of no use without a `ttl`")),
         (Some(ttl), None, own) => Keep::Ttl { ttl: ttl.0, linger: own.map_or(linger, |linger| linger.0) },
@@ -43,7 +48,9 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
     let owner = || Owner::Instance(key.clone());
     let checks = match (body.check, body.checks) {
         (None, None) => None,
-        (Some(_), Some(_)) => return Err(Rejection::invalid("check", "is already among `checks`: use one of the two")),
+        (Some(_), Some(_)) => {
+            return Err(Rejection::invalid("check", "is already among `checks`: use one of the two"));
+        }
         (Some(check), None) => Some(vec![check_from_wire("check", owner(), check)?]),
         (None, Some(checks)) => {
             let check = |(i, body)| check_from_wire(&format!("checks[{i}]"), owner(), body);
@@ -72,7 +79,9 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
         key,
     };
     instance.validate().map_err(|rejection| match rejection {
-        Rejection::Invalid { field, why } if field == "address" => Rejection::Invalid { field: "host".into(), why },
+        Rejection::Invalid { field, why } if field == "address" => {
+            Rejection::Invalid { field: "host".into(), why }
+        }
         other => other,
     })?;
     Ok(Register { instance, checks, keep })
@@ -176,7 +185,10 @@ mod tests {
             (r#"{"service":"s","host":"h","wight":1}"#, "wight"),
             (r#"{"service":"s","host":"h","ttl":5,"lease":"1"}"#, "lease"),
             (r#"{"service":"s","host":"h","checks":[{"type":"tcp"},{"type":"tcp"}]}"#, "checks[1].id"),
-            (r#"{"service":"s","host":"h","ports":[{"name":"a","port":1},{"name":"a","port":2}]}"#, "ports[0].name"),
+            (
+                r#"{"service":"s","host":"h","ports":[{"name":"a","port":1},{"name":"a","port":2}]}"#,
+                "ports[0].name",
+            ),
         ] {
             let why = register(json).unwrap_err();
             assert!(why.contains(field), "{json}: {why}");
@@ -185,8 +197,10 @@ mod tests {
 
     #[test]
     fn the_main_port_may_be_one_of_the_named_ones() {
-        let register =
-            register(r#"{"service":"s","host":"h","port":2,"ports":[{"name":"a","port":1},{"name":"b","port":2}]}"#).unwrap();
+        let register = register(
+            r#"{"service":"s","host":"h","port":2,"ports":[{"name":"a","port":1},{"name":"b","port":2}]}"#,
+        )
+        .unwrap();
         let names: Vec<&str> = register.instance.ports.iter().map(|port| &*port.name).collect();
         assert_eq!(names, ["b", "a"]);
     }

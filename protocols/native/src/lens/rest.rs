@@ -19,11 +19,16 @@ const SPELLED_OUT: usize = 1000;
 
 /// Milliseconds since 1970 as RFC 3339.
 pub(crate) fn time_to_wire(ms: u64) -> String {
-    i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX).to_string()
+    i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
 }
 
 pub(crate) fn service_to_wire(view: &ServiceView) -> wire::Service {
-    let tags: BTreeSet<&str> = view.instances().flat_map(|it| it.instance.tags.iter()).map(|tag| &**tag).collect();
+    let tags: BTreeSet<&str> =
+        view.instances().flat_map(|it| it.instance.tags.iter()).map(|tag| &**tag).collect();
     wire::Service {
         service: view.key.service.to_string(),
         namespace: view.key.namespace.to_string(),
@@ -37,7 +42,10 @@ pub(crate) fn service_to_wire(view: &ServiceView) -> wire::Service {
 pub(crate) fn lease_id_from_wire(field: &str, text: &str) -> Result<LeaseId, Rejection> {
     match u64::from_str_radix(text, 16) {
         Ok(id) if id != 0 && !text.starts_with('+') => Ok(LeaseId(id)),
-        _ => Err(Rejection::invalid(field, format!("{text:?} is not a lease: 1 to 16 hexadecimal digits, not zero"))),
+        _ => Err(Rejection::invalid(
+            field,
+            format!("{text:?} is not a lease: 1 to 16 hexadecimal digits, not zero"),
+        )),
     }
 }
 

@@ -6,8 +6,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use switchboard_facade::Span;
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 /// Makes a schema of its JSON text.
@@ -71,7 +71,9 @@ where
 
         fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
             let unsigned = u64::try_from(number);
-            unsigned.map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self)).and_then(|n| self.visit_u64(n))
+            unsigned
+                .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+                .and_then(|n| self.visit_u64(n))
         }
 
         fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {

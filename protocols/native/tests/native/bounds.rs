@@ -19,7 +19,10 @@ async fn a_body_beyond_the_limit_is_refused_before_it_is_parsed() {
     let world = world_with("limits = { body_bytes = 1000 }").await;
     let large = format!(r#"{{"service":"s","host":"h","zone":"{}"}}"#, "x".repeat(2000));
     let answer = world.call(Method::POST, "/v1/register", large).await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("too_large")));
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, Some("too_large"))
+    );
 }
 
 #[tokio::test]
@@ -48,7 +51,8 @@ async fn one_connection_too_many_is_told_so() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let answer = raw(&world, "").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("too many connections"), "{answer}");
-    let length: usize = answer.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    let length: usize =
+        answer.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
     assert_eq!(answer.split("\r\n\r\n").nth(1).unwrap().len(), length);
 }
 
@@ -77,9 +81,14 @@ async fn too_many_tags_checks_and_pairs_are_refused() {
     let tags = list(65, |n| format!("\"t{n}\""));
     let pairs = list(129, |n| format!("\"k{n}\":\"v\""));
     let checks = list(33, |n| format!("{{\"type\":\"manual\",\"id\":\"c{n}\"}}"));
-    for field in [format!("\"tags\":[{tags}]"), format!("\"metadata\":{{{pairs}}}"), format!("\"checks\":[{checks}]")] {
+    for field in
+        [format!("\"tags\":[{tags}]"), format!("\"metadata\":{{{pairs}}}"), format!("\"checks\":[{checks}]")]
+    {
         let body = format!("{{\"service\":\"s\",\"host\":\"h\",{field}}}");
         let answer = world.call(Method::POST, "/v1/register", body).await;
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (StatusCode::TOO_MANY_REQUESTS, Some("limit")));
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (StatusCode::TOO_MANY_REQUESTS, Some("limit"))
+        );
     }
 }

@@ -20,8 +20,16 @@ async fn what_is_wrong_with_a_registration_is_said_with_the_fields_name() {
         (r#"{"service":"s","host":"h","port":70000}"#, "port", "from 0 to 2^16 - 1"),
         (r#"{"service":"s","host":"h","port":0}"#, "port", "between 1 and 65535"),
         (r#"{"service":"s","host":"h","tags":[1]}"#, "tags[0]", "expected a string"),
-        (r#"{"service":"s","host":"h","ports":[{"name":"a","port":1,"x":2}]}"#, "ports[0].x", "unknown field"),
-        (r#"{"service":"s","host":"h","check":{"type":"http","interval":"often"}}"#, "check.interval", "not a duration"),
+        (
+            r#"{"service":"s","host":"h","ports":[{"name":"a","port":1,"x":2}]}"#,
+            "ports[0].x",
+            "unknown field",
+        ),
+        (
+            r#"{"service":"s","host":"h","check":{"type":"http","interval":"often"}}"#,
+            "check.interval",
+            "not a duration",
+        ),
         (r#"{"service":"s","host":"h","check":{"type":"http","ttl":5}}"#, "check.ttl", "means nothing"),
         (r#"{"service":"s","host":"h","ttl":null}"#, "ttl", "expected a duration"),
         (r#"{"service":"s","host":"h","ttl":0.1}"#, "ttl", "between 1 and"),
@@ -30,7 +38,8 @@ async fn what_is_wrong_with_a_registration_is_said_with_the_fields_name() {
     ] {
         let answer = world.call(Method::POST, "/v1/register", body).await;
         let said = answer.json();
-        let wanted = if body.is_empty() { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::BAD_REQUEST };
+        let wanted =
+            if body.is_empty() { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::BAD_REQUEST };
         assert_eq!(answer.status, wanted, "{body}: {said}");
         assert_eq!(said["status"], "error");
         let message = said["message"].as_str().unwrap();
@@ -59,19 +68,32 @@ async fn misspelled_parameters_are_refused() {
         "/v1/services/%ff",
     ] {
         let answer = world.get(path).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::BAD_REQUEST, &json!("invalid")), "{path}");
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid")),
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn unknown_things_and_methods_are_named() {
     let world = world().await;
-    for path in ["/v2", "/v1/instances/x", "/v1/nodes/x", "/v1/leases/1", "/v1/entries/x", "/v1/instances/x/checks"] {
+    for path in
+        ["/v2", "/v1/instances/x", "/v1/nodes/x", "/v1/leases/1", "/v1/entries/x", "/v1/instances/x/checks"]
+    {
         let answer = world.get(path).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{path}");
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (StatusCode::NOT_FOUND, &json!("not_found")),
+            "{path}"
+        );
     }
     let answer = world.call(Method::PATCH, "/v1/services", "").await;
-    assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed")));
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed"))
+    );
     assert!(answer.header("allow").contains("GET"), "{:?}", answer.headers);
     let plain = world.request(Method::POST, "/v1/register").header("content-type", "text/plain");
     let answer = world.answer(plain.body(Full::from(ARTICLE)).unwrap()).await;
@@ -105,11 +127,17 @@ async fn a_failed_store_is_said_and_reads_go_on() {
     world.register(ARTICLE).await;
     world.script.go_down(StoreError::temporary(StoreErrorKind::Full, "no space left on device"));
     let answer = world.call(Method::POST, "/v1/register", r#"{"service":"s","host":"h"}"#).await;
-    assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+    );
     assert_eq!(answer.header("retry-after"), "1");
     assert!(answer.json()["message"].as_str().unwrap().contains("no space left"));
     assert_eq!(world.ids("/v1/services/user-service").await.len(), 1);
-    assert_eq!(world.put("/v1/instances/user-service-192.168.1.100-8080/renew", "").await.status, StatusCode::OK);
+    assert_eq!(
+        world.put("/v1/instances/user-service-192.168.1.100-8080/renew", "").await.status,
+        StatusCode::OK
+    );
     assert_eq!(world.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
     world.script.come_back();
 }

@@ -26,7 +26,10 @@ async fn the_articles_registration_is_accepted_verbatim() {
     assert_eq!(renewed, json!({ "status": "success", "id": said["id"], "ttl": 30 }));
     world.delete("/v1/instances/user-service-192.168.1.100-8080").await.ok();
     assert!(world.ids("/v1/services/user-service?status=any").await.is_empty());
-    assert_eq!(world.put("/v1/instances/user-service-192.168.1.100-8080/renew", "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.put("/v1/instances/user-service-192.168.1.100-8080/renew", "").await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -48,7 +51,11 @@ async fn the_shortcut_and_the_operation_answer_alike() {
 async fn a_lookup_gives_healthy_ones_and_filters() {
     let world = world().await;
     world.register(r#"{"service":"web","host":"10.0.0.1","port":1,"id":"a","tags":["v1","blue"],"zone":"z1","metadata":{"env":"prod"}}"#).await;
-    world.register(r#"{"service":"web","host":"10.0.0.2","port":1,"id":"b","tags":["v2"],"zone":"z2","node":"n1"}"#).await;
+    world
+        .register(
+            r#"{"service":"web","host":"10.0.0.2","port":1,"id":"b","tags":["v2"],"zone":"z2","node":"n1"}"#,
+        )
+        .await;
     world.put("/v1/instances/b/status", r#"{"status":"critical","output":"on fire"}"#).await.ok();
     assert_eq!(world.ids("/v1/services/web").await, ["a"]);
     assert_eq!(world.ids("/v1/services/WEB").await, ["a"]);
@@ -69,7 +76,9 @@ async fn pages_join_up_to_the_whole() {
     for n in 0..7 {
         world.add(&format!("s{}", n % 4), &format!("i{n}")).await;
     }
-    for (path, list) in [("/v1/services", "services"), ("/v1/instances", "instances"), ("/v1/services/s0", "instances")] {
+    for (path, list) in
+        [("/v1/services", "services"), ("/v1/instances", "instances"), ("/v1/services/s0", "instances")]
+    {
         let whole = world.get(path).await.ok()[list].as_array().unwrap().clone();
         let mut joined = Vec::new();
         let mut after = String::new();
@@ -95,7 +104,10 @@ async fn services_are_listed_with_counts() {
     let said = world.get("/v1/services?prefix=w").await.ok();
     let service = &said["services"][0];
     assert_eq!(said["services"].as_array().unwrap().len(), 1);
-    assert_eq!((&service["service"], &service["instances"], &service["healthy"]), (&json!("web"), &json!(2), &json!(1)));
+    assert_eq!(
+        (&service["service"], &service["instances"], &service["healthy"]),
+        (&json!("web"), &json!(2), &json!(1))
+    );
     let said = world.get("/v1/namespaces").await.ok();
     assert_eq!(said["namespaces"], json!([{ "namespace": "default", "services": 2, "instances": 3 }]));
 }
@@ -104,11 +116,18 @@ async fn services_are_listed_with_counts() {
 async fn a_known_answer_is_not_sent_again() {
     let world = world().await;
     world.add("web", "a").await;
-    for path in ["/v1/services/web", "/v1/services/web?status=any", "/v1/services", "/v1/instances/a", "/v1/namespaces"] {
+    for path in [
+        "/v1/services/web",
+        "/v1/services/web?status=any",
+        "/v1/services",
+        "/v1/instances/a",
+        "/v1/namespaces",
+    ] {
         let first = world.get(path).await;
         let etag = first.header("etag").to_owned();
         assert!(!etag.is_empty(), "{path} has no ETag");
-        let conditional = || world.request(Method::GET, path).header("if-none-match", &etag).body(Full::default()).unwrap();
+        let conditional =
+            || world.request(Method::GET, path).header("if-none-match", &etag).body(Full::default()).unwrap();
         assert_eq!(world.answer(conditional()).await.status, StatusCode::NOT_MODIFIED, "{path}");
         world.add("web", "a2").await;
         world.put("/v1/instances/a/lifecycle", r#"{"lifecycle":"draining"}"#).await.ok();
@@ -143,7 +162,8 @@ async fn one_instance_tells_its_checks_its_lease_and_its_history() {
     let said = world.get("/v1/instances/a").await.ok();
     assert_eq!((&said["checks"][0]["id"], &said["checks"][0]["output"]), (&json!("ttl"), &json!("fine")));
     assert_eq!(said["lease"]["ttl"], 30);
-    let history: Vec<_> = said["history"].as_array().unwrap().iter().map(|it| (&it["from"], &it["to"])).collect();
+    let history: Vec<_> =
+        said["history"].as_array().unwrap().iter().map(|it| (&it["from"], &it["to"])).collect();
     assert_eq!(history, [(&json!("passing"), &json!("critical")), (&json!("critical"), &json!("passing"))]);
     assert!(said["history"][0]["why"][0].as_str().unwrap().contains("no disk"));
 }
@@ -153,7 +173,10 @@ async fn checks_are_added_redefined_and_removed() {
     let world = world().await;
     world.add("web", "a").await;
     world.put("/v1/instances/a/checks/alive", r#"{"type":"ttl","ttl":60}"#).await.ok();
-    assert!(world.ids("/v1/services/web").await.is_empty(), "a check that nobody reported on yet is critical");
+    assert!(
+        world.ids("/v1/services/web").await.is_empty(),
+        "a check that nobody reported on yet is critical"
+    );
     world.put("/v1/instances/a/checks/alive/status", r#"{"status":"passing"}"#).await.ok();
     let said = world.put("/v1/instances/a/checks/alive", r#"{"type":"ttl","ttl":90}"#).await.ok();
     assert_eq!(said["changed"], true);
@@ -217,7 +240,10 @@ async fn the_registry_tells_about_itself() {
     let world = world().await;
     world.add("web", "a").await;
     let said = world.get("/v1/status").await.ok();
-    assert_eq!((&said["instances"], &said["ready"], &said["engine"]), (&json!(1), &json!(true), &json!("memory")));
+    assert_eq!(
+        (&said["instances"], &said["ready"], &said["engine"]),
+        (&json!(1), &json!(true), &json!("memory"))
+    );
     assert_eq!(world.get("/readyz").await.body, "ready\n");
     assert_eq!(world.get("/healthz").await.body, "ok\n");
     let metrics = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();

@@ -163,7 +163,8 @@ impl Events {
     pub(crate) async fn any(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
                 let event = Event {
                     kind: field("event: ").unwrap_or_default(),
                     id: field("id: "),

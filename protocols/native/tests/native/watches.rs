@@ -14,7 +14,10 @@ async fn a_stream_tells_changes_with_health_before_and_after() {
     world.put("/v1/instances/a/status", r#"{"status":"critical","output":"on fire"}"#).await.ok();
     world.delete("/v1/instances/a").await.ok();
     let event = events.next().await;
-    assert_eq!((event.id.as_deref(), &event.data["kind"], &event.data["to"]), (Some("1"), &json!("registered"), &json!("passing")));
+    assert_eq!(
+        (event.id.as_deref(), &event.data["kind"], &event.data["to"]),
+        (Some("1"), &json!("registered"), &json!("passing"))
+    );
     let event = events.next().await;
     assert_eq!((&event.data["from"], &event.data["to"]), (&json!("passing"), &json!("critical")));
     assert!(event.data["why"][0].as_str().unwrap().contains("on fire"));
@@ -54,7 +57,8 @@ async fn only_the_last_change_of_a_revision_has_its_id() {
         world.register(format!(r#"{{"service":"web","host":"h","id":"{id}","node":"n1"}}"#)).await;
     }
     let mut events = Events::open(&world, "/v1/watch?service=web", None).await;
-    let revision = world.put("/v1/nodes/n1/checks/disk", r#"{"type":"manual"}"#).await.ok()["revision"].to_string();
+    let revision =
+        world.put("/v1/nodes/n1/checks/disk", r#"{"type":"manual"}"#).await.ok()["revision"].to_string();
     let (first, second) = (events.next().await, events.next().await);
     assert_eq!((first.id, second.id), (None, Some(revision)));
 }

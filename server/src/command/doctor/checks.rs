@@ -27,17 +27,22 @@ pub(super) fn configuration(config: &Config) -> Finding {
     }
 }
 
-pub(super) async fn data(config: &Config, is_running: bool) -> Finding {
+pub(super) async fn data(config: &Config, verify: bool, is_running: bool) -> Finding {
     let (folder, inspect, engine) = (config.data_dir.clone(), config.engine.inspect, config.engine.name);
     let shown = folder.display().to_string();
-    let looked = tokio::task::spawn_blocking(move || inspect(&folder)).await;
+    let looked = tokio::task::spawn_blocking(move || inspect(&folder, verify)).await;
     match looked {
-        Ok(Ok(Some(says))) => Finding::ok("data", format!("{shown}: {says}")),
+        Ok(Ok(Some(says))) => {
+            let read = if verify { "; all of it was read and makes sense" } else { "" };
+            Finding::ok("data", format!("{shown}: {says}{read}"))
+        }
         Ok(Ok(None)) if engine == "memory" => {
             Finding::warn("data", "the engine memory forgets everything", "Use --engine redb to keep it.")
         }
         Ok(Ok(None)) => match writable(&config.data_dir) {
-            Ok(()) => Finding::ok("data", format!("{shown} holds nothing yet; it is made when the registry starts")),
+            Ok(()) => {
+                Finding::ok("data", format!("{shown} holds nothing yet; it is made when the registry starts"))
+            }
             Err(error) => Finding::fail(
                 "data",
                 format!("{shown} cannot be written: {error}"),
@@ -131,14 +136,16 @@ pub(super) fn server(client: &Client, asked: &Result<Answer, Failure>) -> Findin
 fn state(url: &str, answer: &Answer) -> Finding {
     let status = &answer.body;
     let (version, engine) = (text(status, "version"), text(status, "engine"));
-    let says = format!("{url} is Switchboard {version} on {engine}, at revision {}", number(status, "revision"));
+    let says =
+        format!("{url} is Switchboard {version} on {engine}, at revision {}", number(status, "revision"));
     let waiting = text(status, "waiting_for");
     let suspect = status.get("brake").map(|brake| number(brake, "suspect")).unwrap_or_default();
     let ours = env!("CARGO_PKG_VERSION");
     if !waiting.is_empty() {
         Finding::fail("server", format!("{says}; it waits for {waiting}"), None)
     } else if suspect > 0 {
-        let next = "Look at the network between the registry and them: `switchboard instances --status suspect`.";
+        let next =
+            "Look at the network between the registry and them: `switchboard instances --status suspect`.";
         Finding::warn("server", format!("{says}; {suspect} instances are suspect and kept in service"), next)
     } else if version != ours {
         Finding::warn("server", format!("{says}; this is {ours}"), "Use the same version on both sides.")
@@ -149,7 +156,9 @@ fn state(url: &str, answer: &Answer) -> Finding {
 
 pub(super) fn clock(running: Option<&Answer>) -> Finding {
     let here = Timestamp::now();
-    let there = running.and_then(Answer::date).and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+    let there = running
+        .and_then(Answer::date)
+        .and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
     let skew = there.map(|there| here.as_second() - there.as_second());
     match skew {
         Some(skew) if skew.abs() > SKEW_SECONDS => {
@@ -167,9 +176,11 @@ pub(super) fn files() -> Finding {
     let word = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
     let says = format!("{} open files, raised to {} by `serve`", word(limit.now), word(limit.at_most));
     match limit.at_most {
-        Some(at_most) if at_most < FEW_FILES => {
-            Finding::warn("files", says, "Each watcher is one. Raise the hard limit: `ulimit -Hn`, or LimitNOFILE= in systemd.")
-        }
+        Some(at_most) if at_most < FEW_FILES => Finding::warn(
+            "files",
+            says,
+            "Each watcher is one. Raise the hard limit: `ulimit -Hn`, or LimitNOFILE= in systemd.",
+        ),
         _ => Finding::ok("files", says),
     }
 }
