@@ -130,6 +130,9 @@ pub(crate) struct ConfigFlags {
     /// Leave a protocol out
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) disable: Vec<String>,
+    /// Leave all other protocols out
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) only: Vec<String>,
     /// Set any key of the configuration
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,

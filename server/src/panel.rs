@@ -28,8 +28,8 @@ pub(crate) fn panel(config: &Config, server: &Server, out: &mut Out) -> io::Resu
     row(out, "open to", &open_to(server))?;
     out.line("")?;
     warnings(config, server, out)?;
-    if let Some((_, first)) = server.listening.first() {
-        row(out, "try", &format!("curl {}/v1/services", url(first)))?;
+    if let Some((_, native)) = server.listening.iter().find(|(protocol, _)| *protocol == "native") {
+        row(out, "try", &format!("curl {}/v1/services", url(native)))?;
     }
     row(out, "stop", "Ctrl-C")
 }

@@ -8,4 +8,7 @@ use crate::engines::{EnginePlug, MEMORY, REDB};
 
 pub(crate) const ENGINES: &[EnginePlug] = &[REDB, MEMORY];
 
-pub(crate) const PROTOCOLS: &[Plug] = &[switchboard_protocol_native::PLUG];
+pub(crate) const PROTOCOLS: &[Plug] = &[
+    // One line each.
+    switchboard_protocol_native::PLUG,
+];

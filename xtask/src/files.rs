@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// has no files.
 pub(crate) fn below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    collect(folder, extension, &mut found);
+    all_below(folder, &mut found);
+    found.retain(|path| path.extension().is_some_and(|found| found == extension));
     found.sort();
     found
 }
@@ -22,21 +23,23 @@ pub(crate) fn shown(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
-fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Files of every kind below `folder`, in no order.
+pub(crate) fn all_below(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
+        if is_hidden(&path) || name == "target" || name == "node_modules" {
             continue;
         }
         // A link is not followed: it leads to a file that is found anyway, or out of the project.
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => collect(&path, extension, found),
-            Ok(kind) if kind.is_file() && path.extension().is_some_and(|found| found == extension) => {
-                found.push(path)
-            }
+            Ok(kind) if kind.is_dir() => all_below(&path, found),
+            Ok(kind) if kind.is_file() => found.push(path),
             _ => {}
         }
     }

@@ -65,12 +65,16 @@ fn slug(heading: &str) -> String {
 
 /// Numbered lines outside fenced code, with inline code blanked out.
 fn prose(page: &str) -> Vec<(usize, String)> {
-    let mut fenced = false;
+    // The length of the fence that is open: a longer fence may hold shorter ones.
+    let mut open = 0;
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(page.lines()) {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        } else if !fenced {
+        let line_fence = line.trim_start().bytes().take_while(|byte| *byte == b'`').count();
+        if open > 0 {
+            open = if line_fence >= open { 0 } else { open };
+        } else if line_fence >= 3 {
+            open = line_fence;
+        } else {
             let is_heading = line.starts_with('#');
             let without_code = line.split('`').step_by(2).collect::<Vec<_>>().join("");
             // A heading's code is part of its name.
@@ -88,6 +92,12 @@ mod tests {
     fn links_are_found_outside_code() {
         let page = "see [a](docs/a.md) and [b](#b \"title\")\n```\n[c](c.md)\n```\n`[d](d.md)` [e](https://e.example/)";
         assert_eq!(links(page), [(1, "docs/a.md".to_owned()), (1, "#b".to_owned())]);
+    }
+
+    #[test]
+    fn a_longer_fence_may_hold_shorter_ones() {
+        let page = "````md\n```\n[a](a.md)\n```\n[b](b.md)\n````\n[c](c.md)";
+        assert_eq!(links(page), [(7, "c.md".to_owned())]);
     }
 
     #[test]

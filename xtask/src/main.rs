@@ -13,6 +13,7 @@ mod licences;
 mod links;
 mod process;
 mod pure;
+mod recipe;
 mod spdx;
 mod tally;
 mod test;
@@ -45,6 +46,8 @@ enum Command {
         #[arg(long, value_name = "LAYER")]
         only: Option<Layer>,
     },
+    /// Follow docs/recipes/add-a-protocol.md word for word in a copy of the project.
+    Recipe,
     /// Check that crates depend on each other only downwards.
     Arrows,
     /// Run clients written by others, unmodified, against the real binary.
@@ -83,6 +86,11 @@ fn run(command: Command) -> anyhow::Result<bool> {
     let workspace = Workspace::load()?;
     match command {
         Command::Test { require_all, only } => test::run(&workspace, only, require_all),
+        Command::Recipe => {
+            let totals = recipe::run(&workspace)?.totals(true);
+            println!("{totals}");
+            Ok(totals.failed == 0)
+        }
         Command::Arrows => {
             let violations = arrows::check(&workspace);
             violations.iter().for_each(|violation| println!("{violation}"));

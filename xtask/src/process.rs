@@ -11,13 +11,15 @@ use anyhow::Context;
 /// (ring's does) would otherwise be rebuilt each time the caller changes between `cargo` and `cargo xtask`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (key, _) in std::env::vars_os() {
-        let name = key.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&key);
-        }
-    }
+    without(&mut command, |name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
     command
+}
+
+/// Takes variables of these names out of what the command inherits.
+pub(crate) fn without(command: &mut Command, named: impl Fn(&str) -> bool) {
+    for (key, _) in std::env::vars_os().filter(|(key, _)| named(&key.to_string_lossy())) {
+        command.env_remove(key);
+    }
 }
 
 /// Runs to the end with output passed through; whether it succeeded.

@@ -42,7 +42,14 @@ pub(crate) struct Package {
 
 impl Workspace {
     pub(crate) fn load() -> anyhow::Result<Workspace> {
-        let metadata = metadata(process::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+        Workspace::load_in(&std::env::current_dir()?)
+    }
+
+    /// The one that `folder` belongs to.
+    pub(crate) fn load_in(folder: &Path) -> anyhow::Result<Workspace> {
+        let mut cargo = process::cargo();
+        cargo.current_dir(folder).args(["metadata", "--no-deps", "--format-version", "1"]);
+        let metadata = metadata(&mut cargo)?;
         let root = PathBuf::from(text(&metadata, "workspace_root")?);
         let packages = list(&metadata, "packages");
         let crates = packages.iter().map(|package| read_crate(&root, package)).collect::<Result<_, _>>()?;

@@ -21,7 +21,8 @@ fn registry_command(binary: &Path, data_dir: &Path, address: SocketAddr) -> Comm
     {
         command.env_remove(name);
     }
-    command.arg("serve").arg("--data-dir").arg(data_dir).arg("--listen").arg(format!("native={address}"));
+    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--only", "native"]);
+    command.arg("--listen").arg(format!("native={address}"));
     command
 }
 

@@ -154,7 +154,7 @@ func lookUp() error {
 	if err != nil {
 		return err
 	}
-	want := instance{ID: "user-service-192.168.1.100-8080", Address: "192.168.1.100", Port: 8080, Health: "passing"}
+	want := instance{ID: "user-service-192.168.1.100-8080", Host: "192.168.1.100", Port: 8080, Health: "passing"}
 	if len(found) != 1 || found[0] != want {
 		return fmt.Errorf("expected [%+v], found %+v", want, found)
 	}

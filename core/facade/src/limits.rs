@@ -2,7 +2,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::span::Span;
 
-/// What a listener takes at most. All of it applies before anyone is authenticated and before anything is parsed.
+/// What any listener takes at most, whatever it speaks.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectionLimits {
+    /// Open connections; one more is told so and closed.
+    pub connections: usize,
+    pub handshake_timeout: Span,
+    /// Time that connections have to end when the process stops.
+    pub drain: Span,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        Limits::default().of_connections()
+    }
+}
+
+/// What a listener of HTTP takes at most. All of it applies before anyone is authenticated and before anything is parsed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -37,5 +54,13 @@ impl Default for Limits {
             http2_streams: 256,
             drain: Span::seconds(5),
         }
+    }
+}
+
+impl Limits {
+    /// The part that has nothing to do with HTTP.
+    pub fn of_connections(&self) -> ConnectionLimits {
+        let Limits { connections, handshake_timeout, drain, .. } = *self;
+        ConnectionLimits { connections, handshake_timeout, drain }
     }
 }

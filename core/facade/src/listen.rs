@@ -67,7 +67,7 @@ pub enum ListenError {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<rustls::ServerConfig>,
     insecure: bool,
 }
 
@@ -88,7 +88,7 @@ impl Listener {
         if insecure && !listen.insecure {
             return Err(ListenError::Exposed { protocol, address });
         }
-        let tls = listen.tls.as_ref().map(|tls| acceptor(&protocol, tls)).transpose()?;
+        let tls = listen.tls.as_ref().map(|tls| server_config(&protocol, tls)).transpose()?;
         let socket = socket(address).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => ListenError::InUse { protocol: protocol.clone(), address },
             _ => ListenError::Bind { protocol: protocol.clone(), address, source },
@@ -124,8 +124,11 @@ impl Listener {
         }
     }
 
-    pub(crate) fn tls(&self) -> Option<TlsAcceptor> {
-        self.tls.clone()
+    /// What shakes hands, if anything does. `alpn` names what is spoken.
+    pub(crate) fn tls(&self, alpn: &[&[u8]]) -> Option<TlsAcceptor> {
+        let mut config = self.tls.clone()?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Some(TlsAcceptor::from(Arc::new(config)))
     }
 }
 
@@ -147,7 +150,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn acceptor(protocol: &str, tls: &Tls) -> Result<TlsAcceptor, ListenError> {
+fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, ListenError> {
     let bad = |file: &Path, why: String| ListenError::Tls {
         protocol: protocol.to_owned(),
         file: file.to_owned(),
@@ -181,10 +184,12 @@ fn acceptor(protocol: &str, tls: &Tls) -> Result<TlsAcceptor, ListenError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|e| bad(&tls.key, e.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    builder.with_single_cert(chain, key).map_err(|e| bad(&tls.key, e.to_string()))
 }
+
+/// The other end of a connection; HTTP carries it as an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// A connection, with or without TLS.
 #[derive(Debug)]

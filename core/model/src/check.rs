@@ -54,6 +54,10 @@ impl Check {
 
     pub fn validate(&self) -> Result<(), Rejection> {
         text_limit("check.name", &self.name, 255)?;
+        text_limit("check.notes", &self.notes, Check::MAX_OUTPUT)?;
+        if self.thresholds.unhealthy > 1000 || self.thresholds.healthy > 1000 {
+            return Err(Rejection::invalid("check.unhealthy_threshold", "thresholds must be at most 1000"));
+        }
         if self.probe.is_active() {
             if self.interval < Duration::from_millis(100) || self.interval > Duration::from_secs(86_400) {
                 return Err(Rejection::invalid("check.interval", "must be between 100ms and 24h"));

@@ -107,7 +107,7 @@ pub(crate) fn validate_address(field: &str, address: &str) -> Result<(), Rejecti
     if address.parse::<std::net::IpAddr>().is_ok() {
         return Ok(());
     }
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match address.chars().find(|&c| !allowed(c)) {
         Some(c) => Err(Rejection::invalid(
             field,

@@ -12,7 +12,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// The name of a namespace, a service or a node.
 ///
-/// Names compare without ASCII case and keep the case they were first written in. A name is 1 to 255 bytes of
+/// Names compare without ASCII case and keep the case they were first written in. A name is 1 to 255 characters of
 /// printable text: no control characters and none that change the direction of text, so that a name can become
 /// a header, a DNS label, a log line or a page without escaping surprises.
 #[derive(Clone)]
@@ -99,6 +99,9 @@ impl fmt::Debug for Name {
 pub struct Id(Arc<str>);
 
 impl Id {
+    /// In characters; names are no longer.
+    pub const LONGEST: usize = 255;
+
     pub fn parse(field: &str, text: &str) -> Result<Id, Rejection> {
         printable(field, text)?;
         Ok(Id(Arc::from(text)))
@@ -145,7 +148,7 @@ fn printable(field: &str, text: &str) -> Result<(), Rejection> {
     if text.is_empty() {
         return Err(Rejection::invalid(field, "must not be empty"));
     }
-    text_limit(field, text, 255)
+    text_limit(field, text, Id::LONGEST)
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub(crate) fn explain(path: &Path, doing: &str, fault: Fault) -> StoreError {
         StoreError::permanent(
             Damaged,
             format!(
-                "{path} is damaged: {why} (while {doing} it). It is left as it is: \
-                 restore it from a backup, or move it away to start with an empty registry"
+                "{path} is damaged: {why} (while {doing} it). Its records are left as they \
+                 are: restore it from a backup, or move it away to start with an empty registry"
             ),
         )
     };

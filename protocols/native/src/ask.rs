@@ -83,15 +83,28 @@ impl Ask {
 
     pub(crate) fn take_span(&mut self, name: &str, most: Duration) -> Result<Option<Duration>, Refusal> {
         let Some(text) = self.take(name)? else { return Ok(None) };
-        let span = Span::parse(&text).map_err(|why| Refusal::malformed(name, why))?;
-        if span.0 > most {
-            return Err(Refusal::malformed(name, format!("must be at most {}", Span(most))));
+        // A bare number would leave the reader of a URL guessing its unit.
+        let unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        let span = Span::parse(&text).ok().filter(|span| unit && span.0 <= most);
+        match span {
+            Some(span) => Ok(Some(span.0)),
+            None => {
+                let why = format!("{text:?} is not a duration like \"10s\" of at most {}", Span(most));
+                Err(Refusal::malformed(name, why))
+            }
         }
-        Ok(Some(span.0))
     }
 
     pub(crate) fn take_revision(&mut self, name: &str) -> Result<Option<Revision>, Refusal> {
-        Ok(self.take_as::<u64>(name, "a revision: a whole number")?.map(Revision))
+        Ok(self.take_number(name)?.map(Revision))
+    }
+
+    /// A whole number that JSON can carry without loss.
+    pub(crate) fn take_number(&mut self, name: &str) -> Result<Option<u64>, Refusal> {
+        match self.take_as::<u64>(name, "a whole number")? {
+            Some(number) if number >= 1 << 53 => Err(Refusal::malformed(name, "must be below 2^53")),
+            number => Ok(number),
+        }
     }
 
     pub(crate) fn take_flag(&mut self, name: &str) -> Result<bool, Refusal> {

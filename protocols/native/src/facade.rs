@@ -33,7 +33,7 @@ use crate::refusal::Refusal;
 use crate::wire::Code;
 
 /// The longest that an answer is held back for a revision or a change.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(999);
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Binds the listener.
@@ -99,19 +99,22 @@ impl State {
                 let patience = patience.unwrap_or(DEFAULT_PATIENCE);
                 Ok(registry.view_at_least(&ask.caller, revision, patience).await?)
             }
-            (None, Some(_)) => Err(Refusal::malformed("wait", "is of no use without `at_least`")),
-            (None, None) => Ok(registry.view(&ask.caller)?),
+            // There is nothing to wait for.
+            (None, _) => Ok(registry.view(&ask.caller)?),
         }
     }
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Switchboard native API",
-    description = "Registration and discovery as plain HTTP and JSON. Every read carries the revision that it was \
+#[openapi(
+    components(schemas(crate::wire::Failure, Code)),
+    info(
+        title = "Switchboard native API",
+        description = "Registration and discovery as plain HTTP and JSON. Every read carries the revision that it was \
         read at in the header `Switchboard-Revision`, can wait for a revision with `at_least`, and has an `ETag`.",
-    license(name = "Apache-2.0", identifier = "Apache-2.0")
-))]
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    )
+)]
 struct Description;
 
 fn api() -> OpenApiRouter<Shared> {
@@ -143,7 +146,7 @@ fn api() -> OpenApiRouter<Shared> {
 
 pub(crate) fn description() -> String {
     let (_, description) = api().split_for_parts();
-    description.to_pretty_json().unwrap_or_default()
+    crate::describe::exact(&description)
 }
 
 fn router(state: Shared) -> Router {

@@ -5,7 +5,7 @@ mod instance;
 mod register;
 mod rest;
 
-pub(crate) use check::{check_from_wire, check_to_wire, status_from_wire};
+pub(crate) use check::{check_from_wire, check_to_wire, status_from_wire, within};
 pub(crate) use instance::{change_to_wire, detail_to_wire, instance_to_wire, lifecycle_from_wire};
 pub(crate) use register::{register_from_wire, registered_to_wire};
 pub(crate) use rest::{

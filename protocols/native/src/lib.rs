@@ -9,6 +9,7 @@
 mod answer;
 mod ask;
 mod config;
+mod describe;
 mod facade;
 mod front;
 mod lens;

@@ -12,7 +12,7 @@ mod service;
 mod status;
 mod watch;
 
-pub(crate) use check::{Check, CheckBody, Kind, Status, StatusBody};
+pub(crate) use check::{Check, CheckBody, Kind, ReportBody, Status, StatusBody, Tls};
 pub(crate) use entry::{Entries, Entry};
 pub(crate) use error::{Code, Failure, Refusals};
 pub(crate) use instance::{

@@ -113,6 +113,16 @@ impl Layers {
             known_protocol(&flag, protocol)?;
             self.set(&[protocol, "listen"], text(address), flag.clone());
         }
+        for protocol in &flags.only {
+            known_protocol(&format!("--only {protocol}"), protocol)?;
+        }
+        if !flags.only.is_empty() {
+            let flag = format!("--only {}", flags.only.join(" --only "));
+            for plug in PROTOCOLS {
+                let enabled = flags.only.iter().any(|name| name == plug.name);
+                self.set(&[plug.name, ENABLED], enabled.into(), flag.clone());
+            }
+        }
         for protocol in &flags.disable {
             let flag = format!("--disable {protocol}");
             known_protocol(&flag, protocol)?;

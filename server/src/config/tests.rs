@@ -66,6 +66,20 @@ fn every_flag_has_its_key() {
 }
 
 #[test]
+fn only_leaves_all_others_out() {
+    let only = |name: &str| ConfigFlags { only: vec![name.to_owned()], ..ConfigFlags::default() };
+    for plug in PROTOCOLS {
+        let key = format!("{}.enabled", plug.name);
+        let file = format!("[{}]\nenabled = false\n", plug.name);
+        assert_eq!(result(&file, &[], only("native"), &key), (plug.name == "native").to_string(), "{key}");
+    }
+    let both = ConfigFlags { disable: vec!["native".to_owned()], ..only("native") };
+    assert_eq!(result("", &[], both, "native.enabled"), "false");
+    let said = result("", &[], only("nativ"), "log");
+    assert!(said.starts_with("--only nativ: there is no protocol `nativ`; did you mean `native`?"), "{said}");
+}
+
+#[test]
 fn values_in_the_environment_are_toml_or_text() {
     check("", &[("SWITCHBOARD_NATIVE_INSECURE", "true")], &[], "native.insecure", "true");
     check("", &[("SWITCHBOARD_NATIVE_LIMITS_BODY_BYTES", "1000")], &[], "native.limits.body_bytes", "1000");

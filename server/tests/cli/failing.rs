@@ -12,7 +12,9 @@ fn a_port_that_is_taken_names_the_flag_that_moves_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let said = run_in(folder.path(), &["serve", "--listen", &format!("native={address}")]).expect(1);
+    let said =
+        run_in(folder.path(), &["serve", "--only", "native", "--listen", &format!("native={address}")])
+            .expect(1);
     said.err_says(&[
         &format!("port {} is already in use", address.port()),
         "--listen native=",
@@ -23,14 +25,16 @@ fn a_port_that_is_taken_names_the_flag_that_moves_it() {
 #[test]
 fn a_listener_beyond_this_machine_must_be_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run_in(folder.path(), &["serve", "--listen", "native=0.0.0.0:0"]).expect(2);
+    let said =
+        run_in(folder.path(), &["serve", "--only", "native", "--listen", "native=0.0.0.0:0"]).expect(2);
     said.err_says(&["without TLS", "native.tls", "--set native.insecure=true"]);
 }
 
 #[test]
 fn a_data_folder_that_is_in_use_is_left_alone() {
     let served = Served::start();
-    let said = run_in(served.folder.path(), &["serve", "--listen", "native=127.0.0.1:0"]).expect(1);
+    let said = run_in(served.folder.path(), &["serve", "--only", "native", "--listen", "native=127.0.0.1:0"])
+        .expect(1);
     said.err_says(&["switchboard.redb is in use", "--data-dir DIR"]);
     served.run(&["health"]).expect(0);
 }
@@ -46,7 +50,8 @@ fn a_data_folder_of_a_newer_version_is_left_alone() {
     transaction.open_table(table).unwrap().insert("switchboard", newer.as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let said = run_in(folder.path(), &["serve", "--listen", "native=127.0.0.1:0"]).expect(1);
+    let said =
+        run_in(folder.path(), &["serve", "--only", "native", "--listen", "native=127.0.0.1:0"]).expect(1);
     said.err_says(&["format 99", "a newer switchboard wrote it", "--data-dir DIR"]);
     let database = redb::Database::open(&file).unwrap();
     let table = database.begin_read().unwrap().open_table(table).unwrap();
@@ -61,7 +66,8 @@ fn a_damaged_file_is_named() {
     file.seek(SeekFrom::Start(0)).unwrap();
     file.write_all(&[7; 1024]).unwrap();
     for command in ["serve", "doctor"] {
-        let said = run_in(folder.path(), &[command, "--listen", "native=127.0.0.1:0"]).expect(1);
+        let said =
+            run_in(folder.path(), &[command, "--only", "native", "--listen", "native=127.0.0.1:0"]).expect(1);
         let all = said.out + &said.err;
         for words in ["switchboard.redb is damaged", "restore it from a backup"] {
             assert!(all.contains(words), "no {words:?} in {all}");
@@ -99,7 +105,16 @@ fn the_doctor_reads_all_of_the_data_when_asked_to() {
     let served = Served::start();
     served.run(&["register", "web", "10.0.0.1:80"]).expect(0);
     let folder = served.stop();
-    let doctor = ["doctor", "--verify", "--listen", "native=127.0.0.1:0", "--server", "http://127.0.0.1:1"];
+    let doctor = [
+        "doctor",
+        "--verify",
+        "--only",
+        "native",
+        "--listen",
+        "native=127.0.0.1:0",
+        "--server",
+        "http://127.0.0.1:1",
+    ];
     let said = run_in(folder.path(), &doctor).expect(0);
     for words in ["all of it was read", "warn  server", "switchboard serve"] {
         assert!(said.out.contains(words), "no {words:?} in {}", said.out);

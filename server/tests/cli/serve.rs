@@ -77,12 +77,13 @@ fn logs_can_be_json() {
 fn a_server_without_any_protocol_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let port_file = folder.path().join("ports");
-    let mut child = switchboard(&["serve", "--disable", "native", "--port-file", "ports"])
-        .current_dir(&folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        switchboard(&["serve", "--only", "native", "--disable", "native", "--port-file", "ports"])
+            .current_dir(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
     while !port_file.exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended");
         std::thread::sleep(Duration::from_millis(20));

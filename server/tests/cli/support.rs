@@ -70,7 +70,15 @@ impl Served {
 
     pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Served {
         let port_file = folder.path().join("ports");
-        let mut command = switchboard(&["serve", "--listen", "native=127.0.0.1:0", "--port-file", "ports"]);
+        let mut command = switchboard(&[
+            "serve",
+            "--only",
+            "native",
+            "--listen",
+            "native=127.0.0.1:0",
+            "--port-file",
+            "ports",
+        ]);
         command.args(arguments).current_dir(&folder);
         let log = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
         let mut child = command.stdout(log("out")).stderr(log("err")).spawn().unwrap();

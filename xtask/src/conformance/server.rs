@@ -35,10 +35,9 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 fn serve(binary: &Path, data: &Path, address: SocketAddr) -> Command {
     let mut command = Command::new(binary);
     // The server reads such variables as its configuration; what is set for the caller is not meant for it.
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("SWITCHBOARD_")) {
-        command.env_remove(key);
-    }
-    command.arg("serve").arg("--data-dir").arg(data).arg("--listen").arg(format!("native={address}"));
+    process::without(&mut command, |name| name.starts_with("SWITCHBOARD_"));
+    command.arg("serve").arg("--data-dir").arg(data).args(["--only", "native"]);
+    command.arg("--listen").arg(format!("native={address}"));
     command
 }
 

@@ -11,17 +11,18 @@ use crate::answer;
 use crate::ask::{Ask, json};
 use crate::lens;
 use crate::refusal::Refusal;
-use crate::wire::{self, CheckBody, Done, Refusals, StatusBody};
+use crate::wire::{self, CheckBody, Done, Refusals, ReportBody};
 
 /// The checks of an instance
 #[utoipa::path(
     get, path = "/v1/instances/{id}/checks", tag = "checks", operation_id = "list_checks",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query), ("node" = Option<String>, Query),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Vec<wire::Check>), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -40,12 +41,13 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
 #[utoipa::path(
     get, path = "/v1/instances/{id}/checks/{check}", tag = "checks", operation_id = "get_check",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query), ("node" = Option<String>, Query),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = wire::Check), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -61,11 +63,12 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
 #[utoipa::path(
     put, path = "/v1/instances/{id}/checks/{check}", tag = "checks", operation_id = "put_check",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query), ("node" = Option<String>, Query)
     ),
+    // The same without `id`, as `describe.rs` has it.
     request_body = CheckBody,
     responses((status = 200, body = Done), Refusals)
 )]
@@ -79,9 +82,9 @@ pub(super) async fn put(State(native): State<Shared>, mut ask: Ask, body: Body) 
 #[utoipa::path(
     delete, path = "/v1/instances/{id}/checks/{check}", tag = "checks", operation_id = "delete_check",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query), ("node" = Option<String>, Query)
     ),
     responses((status = 200, body = Done), Refusals)
@@ -98,12 +101,12 @@ pub(super) async fn delete(State(native): State<Shared>, mut ask: Ask) -> Result
 #[utoipa::path(
     put, path = "/v1/instances/{id}/checks/{check}/status", tag = "checks", operation_id = "report_check",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query), ("node" = Option<String>, Query)
     ),
-    request_body = StatusBody,
+    request_body = ReportBody,
     responses((status = 200, body = Done), Refusals)
 )]
 pub(super) async fn report(
@@ -113,26 +116,9 @@ pub(super) async fn report(
 ) -> Result<Response, Refusal> {
     let view = native.context.registry.view(&ask.caller)?;
     let key = key(&mut ask, &view)?;
-    let body = report_body(&native, &ask, &key, body).await?;
+    let body: ReportBody = json(&ask, body, &native.config.limits).await?;
     let id = key.id.to_string();
     report_on(&native, &ask, key, id, body).await
-}
-
-/// Reads a report on the check that the path names; a body that names another is refused.
-pub(super) async fn report_body(
-    native: &Native,
-    ask: &Ask,
-    key: &CheckKey,
-    body: Body,
-) -> Result<StatusBody, Refusal> {
-    let body: StatusBody = json(ask, body, &native.config.limits).await?;
-    match &body.check {
-        Some(check) if check != key.id.as_str() => Err(Refusal::malformed(
-            "check",
-            format!("is {check:?} here and {:?} in the path", key.id.as_str()),
-        )),
-        _ => Ok(body),
-    }
 }
 
 fn key(ask: &mut Ask, at: &Snapshot) -> Result<CheckKey, Refusal> {
@@ -161,8 +147,8 @@ pub(super) async fn put_check(
 ) -> Result<Response, Refusal> {
     let mut body: CheckBody = json(ask, body, &native.config.limits).await?;
     let id = key.id.to_string();
-    if body.id.as_ref().is_some_and(|given| *given != id) {
-        return Err(Refusal::malformed("id", format!("must be {id:?} as in the path, or absent")));
+    if body.id.is_some() {
+        return Err(Refusal::malformed("id", "is in the path already"));
     }
     body.id = Some(id.clone());
     let check = lens::check_from_wire("", key.owner, body)?;

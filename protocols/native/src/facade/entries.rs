@@ -21,11 +21,12 @@ use crate::wire::{Done, Entries, Refusals};
 #[utoipa::path(
     get, path = "/v1/entries", tag = "entries", operation_id = "list_entries",
     params(
-        ("prefix" = Option<String>, Query, max_length = 200),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
+        ("prefix" = Option<String>, Query),
+        ("limit" = Option<u32>, Query),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Entries), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -52,9 +53,10 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
 #[utoipa::path(
     get, path = "/v1/entries/{key}", tag = "entries", operation_id = "get_entry",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 200, description = "Percent-encoded; it may hold slashes"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("key" = String, Path, description = "Percent-encoded; it may hold slashes"),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses(
         (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
@@ -84,10 +86,10 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
 #[utoipa::path(
     put, path = "/v1/entries/{key}", tag = "entries", operation_id = "put_entry",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 200, description = "Percent-encoded; it may hold slashes"),
-        ("if_revision" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64),
-        ("lease" = Option<String>, Query, pattern = "^[1-9a-f][0-9a-f]{0,15}$"),
-        ("flags" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64)
+        ("key" = String, Path, description = "Percent-encoded; it may hold slashes"),
+        ("if_revision" = Option<u64>, Query),
+        ("lease" = Option<String>, Query),
+        ("flags" = Option<u64>, Query)
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Done), Refusals)
@@ -96,7 +98,7 @@ pub(super) async fn put(State(native): State<Shared>, mut ask: Ask, body: Body) 
     let key = entry_key(&ask)?;
     let if_revision = ask.take_revision("if_revision")?;
     let lease = ask.take("lease")?.map(|text| lens::lease_id_from_wire("lease", &text)).transpose()?;
-    let flags = ask.take_as::<u64>("flags", "a whole number")?.unwrap_or(0);
+    let flags = ask.take_number("flags")?.unwrap_or(0);
     ask.finish()?;
     let value = ask::bytes(body, &native.config.limits).await?;
     let id = String::from_utf8_lossy(&key.key).into_owned();
@@ -110,8 +112,8 @@ pub(super) async fn put(State(native): State<Shared>, mut ask: Ask, body: Body) 
 #[utoipa::path(
     delete, path = "/v1/entries/{key}", tag = "entries", operation_id = "delete_entry",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 200, description = "Percent-encoded; it may hold slashes"),
-        ("if_revision" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64)
+        ("key" = String, Path, description = "Percent-encoded; it may hold slashes"),
+        ("if_revision" = Option<u64>, Query)
     ),
     responses((status = 200, body = Done), Refusals)
 )]

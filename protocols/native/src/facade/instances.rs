@@ -16,7 +16,8 @@ use crate::ask::{Ask, json};
 use crate::lens;
 use crate::refusal::Refusal;
 use crate::wire::{
-    Done, InstanceDetail, Instances, LifecycleBody, Refusals, Renewed, Seconds, StatusBody, StatusWord,
+    Done, InstanceDetail, Instances, LifecycleBody, Refusals, Renewed, ReportBody, Seconds, StatusBody,
+    StatusWord,
 };
 
 /// The check that a report without a check's name is about.
@@ -52,16 +53,17 @@ impl Named {
 #[utoipa::path(
     get, path = "/v1/instances", tag = "instances", operation_id = "list_instances",
     params(
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("service" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("namespace" = Option<String>, Query),
+        ("service" = Option<String>, Query),
         ("status" = Option<StatusWord>, Query, description = "`any` by default"),
         ("tag" = Option<Vec<String>>, Query, description = "Only instances with all of these tags"),
         ("zone" = Option<String>, Query),
         ("node" = Option<String>, Query),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
+        ("limit" = Option<u32>, Query),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Instances), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -102,12 +104,13 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
 #[utoipa::path(
     get, path = "/v1/instances/{id}", tag = "instances", operation_id = "get_instance",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query, description = "Needed where several services have this id"),
         ("node" = Option<String>, Query, description = "Needed where several nodes have this id"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = InstanceDetail), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -128,8 +131,8 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
 #[utoipa::path(
     delete, path = "/v1/instances/{id}", tag = "instances", operation_id = "deregister",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query, description = "Needed where several services have this id"),
         ("node" = Option<String>, Query, description = "Needed where several nodes have this id")
     ),
@@ -157,8 +160,8 @@ pub(super) async fn deregister(State(native): State<Shared>, mut ask: Ask) -> Re
 #[utoipa::path(
     put, path = "/v1/instances/{id}/renew", tag = "instances", operation_id = "renew",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query, description = "Needed where several services have this id"),
         ("node" = Option<String>, Query, description = "Needed where several nodes have this id")
     ),
@@ -190,8 +193,8 @@ pub(crate) fn renewed(id: &str, ttl: Duration) -> Renewed {
 #[utoipa::path(
     put, path = "/v1/instances/{id}/status", tag = "instances", operation_id = "report_status",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query, description = "Needed where several services have this id"),
         ("node" = Option<String>, Query, description = "Needed where several nodes have this id")
     ),
@@ -222,6 +225,7 @@ pub(super) async fn report(
         };
         return Ok(answer::written(committed.revision, &body));
     }
+    let body = ReportBody { status: body.status, output: body.output };
     report_on(&native, &ask, key, named.id, body).await
 }
 
@@ -230,7 +234,7 @@ pub(super) async fn report_on(
     ask: &Ask,
     key: CheckKey,
     id: String,
-    body: StatusBody,
+    body: ReportBody,
 ) -> Result<Response, Refusal> {
     let status = lens::status_from_wire(body.status);
     let output = body.output.unwrap_or_default();
@@ -284,8 +288,8 @@ impl Intent for BeginStatus {
 #[utoipa::path(
     put, path = "/v1/instances/{id}/lifecycle", tag = "instances", operation_id = "set_lifecycle",
     params(
-        ("id" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("id" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("service" = Option<String>, Query, description = "Needed where several services have this id"),
         ("node" = Option<String>, Query, description = "Needed where several nodes have this id")
     ),

@@ -19,10 +19,11 @@ use crate::wire::{Done, Granted, Lease, LeaseBody, Leases, Refusals, Renewed};
 #[utoipa::path(
     get, path = "/v1/leases", tag = "leases", operation_id = "list_leases",
     params(
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
-        ("after" = Option<String>, Query, pattern = "^[1-9a-f][0-9a-f]{0,15}$"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("limit" = Option<u32>, Query),
+        ("after" = Option<String>, Query),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Leases), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -62,9 +63,10 @@ pub(super) async fn grant(State(native): State<Shared>, ask: Ask, body: Body) ->
 #[utoipa::path(
     get, path = "/v1/leases/{lease}", tag = "leases", operation_id = "get_lease",
     params(
-        ("lease" = String, Path, pattern = "^[1-9a-f][0-9a-f]{0,15}$"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("lease" = String, Path),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Lease), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -80,7 +82,7 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
 /// Revoke a lease, and with it everything that lives by it
 #[utoipa::path(
     delete, path = "/v1/leases/{lease}", tag = "leases", operation_id = "revoke_lease",
-    params(("lease" = String, Path, pattern = "^[1-9a-f][0-9a-f]{0,15}$")),
+    params(("lease" = String, Path)),
     responses((status = 200, body = Done), Refusals)
 )]
 pub(super) async fn revoke(State(native): State<Shared>, ask: Ask) -> Result<Response, Refusal> {
@@ -99,7 +101,7 @@ pub(super) async fn revoke(State(native): State<Shared>, ask: Ask) -> Result<Res
 /// Renew a lease: the heartbeat
 #[utoipa::path(
     put, path = "/v1/leases/{lease}/renew", tag = "leases", operation_id = "renew_lease",
-    params(("lease" = String, Path, pattern = "^[1-9a-f][0-9a-f]{0,15}$")),
+    params(("lease" = String, Path)),
     responses((status = 200, body = Renewed), Refusals)
 )]
 pub(super) async fn renew(State(native): State<Shared>, ask: Ask) -> Result<Response, Refusal> {

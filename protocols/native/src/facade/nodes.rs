@@ -6,7 +6,7 @@ use axum::response::Response;
 use switchboard_model::{CheckKey, Name, NodeKey, Noun, Owner};
 use switchboard_registry::plan::{DeleteNode, PutNode};
 
-use super::checks::{delete_check, put_check, read_check, report_body};
+use super::checks::{delete_check, put_check, read_check};
 use super::instances::report_on;
 use super::page::cut;
 use super::{Shared, missing};
@@ -14,17 +14,18 @@ use crate::answer;
 use crate::ask::{Ask, json};
 use crate::lens;
 use crate::refusal::Refusal;
-use crate::wire::{self, CheckBody, Done, NodeBody, NodeDetail, Nodes, Refusals, StatusBody};
+use crate::wire::{self, CheckBody, Done, NodeBody, NodeDetail, Nodes, Refusals, ReportBody};
 
 /// List nodes
 #[utoipa::path(
     get, path = "/v1/nodes", tag = "nodes", operation_id = "list_nodes",
     params(
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
-        ("after" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("namespace" = Option<String>, Query),
+        ("limit" = Option<u32>, Query),
+        ("after" = Option<String>, Query),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Nodes), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -52,10 +53,11 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
 #[utoipa::path(
     get, path = "/v1/nodes/{node}", tag = "nodes", operation_id = "get_node",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("node" = String, Path),
+        ("namespace" = Option<String>, Query),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = NodeDetail), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -87,8 +89,8 @@ pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Re
 #[utoipa::path(
     put, path = "/v1/nodes/{node}", tag = "nodes", operation_id = "put_node",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$")
+        ("node" = String, Path),
+        ("namespace" = Option<String>, Query)
     ),
     request_body = NodeBody,
     responses((status = 200, body = Done), Refusals)
@@ -110,8 +112,8 @@ pub(super) async fn put(State(native): State<Shared>, mut ask: Ask, body: Body) 
 #[utoipa::path(
     delete, path = "/v1/nodes/{node}", tag = "nodes", operation_id = "delete_node",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("node" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("with_instances" = Option<bool>, Query)
     ),
     responses((status = 200, body = Done), Refusals)
@@ -130,11 +132,12 @@ pub(super) async fn delete(State(native): State<Shared>, mut ask: Ask) -> Result
 #[utoipa::path(
     get, path = "/v1/nodes/{node}/checks/{check}", tag = "nodes", operation_id = "get_node_check",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("node" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query),
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = wire::Check), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -150,9 +153,9 @@ pub(super) async fn get_check(State(native): State<Shared>, mut ask: Ask) -> Res
 #[utoipa::path(
     put, path = "/v1/nodes/{node}/checks/{check}", tag = "nodes", operation_id = "put_node_check",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$")
+        ("node" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query)
     ),
     request_body = CheckBody,
     responses((status = 200, body = Done), Refusals)
@@ -170,9 +173,9 @@ pub(super) async fn put_check_of(
 #[utoipa::path(
     delete, path = "/v1/nodes/{node}/checks/{check}", tag = "nodes", operation_id = "delete_node_check",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$")
+        ("node" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query)
     ),
     responses((status = 200, body = Done), Refusals)
 )]
@@ -185,11 +188,11 @@ pub(super) async fn delete_check_of(State(native): State<Shared>, mut ask: Ask) 
 #[utoipa::path(
     put, path = "/v1/nodes/{node}/checks/{check}/status", tag = "nodes", operation_id = "report_node_check",
     params(
-        ("node" = String, Path, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9._-]+$"),
-        ("check" = String, Path, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$")
+        ("node" = String, Path),
+        ("check" = String, Path),
+        ("namespace" = Option<String>, Query)
     ),
-    request_body = StatusBody,
+    request_body = ReportBody,
     responses((status = 200, body = Done), Refusals)
 )]
 pub(super) async fn report(
@@ -198,7 +201,7 @@ pub(super) async fn report(
     body: Body,
 ) -> Result<Response, Refusal> {
     let key = check_key(&mut ask)?;
-    let body = report_body(&native, &ask, &key, body).await?;
+    let body: ReportBody = json(&ask, body, &native.config.limits).await?;
     let id = key.id.to_string();
     report_on(&native, &ask, key, id, body).await
 }

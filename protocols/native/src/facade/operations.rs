@@ -16,7 +16,8 @@ use crate::wire::{Brake, Refusals, RegistryStatus, Seconds};
 #[utoipa::path(
     get, path = "/v1/status", tag = "operations", operation_id = "status",
     params(
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`")
     ),
     responses((status = 200, body = RegistryStatus), Refusals)
 )]

@@ -23,13 +23,14 @@ const PAGE: usize = 10_000;
 #[utoipa::path(
     get, path = "/v1/services", tag = "services", operation_id = "list_services",
     params(
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
-        ("prefix" = Option<String>, Query, max_length = 100, description = "Beginning of the name, without case"),
+        ("namespace" = Option<String>, Query),
+        ("prefix" = Option<String>, Query, description = "Beginning of the name, without case"),
         ("tag" = Option<String>, Query, description = "Only services with an instance that has this tag"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
+        ("limit" = Option<u32>, Query),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Services), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -68,16 +69,17 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
 #[utoipa::path(
     get, path = "/v1/services/{service}", tag = "services", operation_id = "look_up",
     params(
-        ("service" = String, Path, min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._-]+$"),
-        ("namespace" = Option<String>, Query, min_length = 1, max_length = 100, pattern = "^[!-~]+$"),
+        ("service" = String, Path),
+        ("namespace" = Option<String>, Query),
         ("status" = Option<wire::StatusWord>, Query, description = "`healthy` by default"),
         ("tag" = Option<Vec<String>>, Query, description = "Only instances with all of these tags"),
         ("zone" = Option<String>, Query),
         ("node" = Option<String>, Query),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000),
+        ("limit" = Option<u32>, Query),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = ServiceInstances), (status = 304, description = "Not modified"), Refusals)
 )]
@@ -151,8 +153,9 @@ fn instances_of(
 #[utoipa::path(
     get, path = "/v1/namespaces", tag = "services", operation_id = "list_namespaces",
     params(
-        ("at_least" = Option<u64>, Query, maximum = 9_007_199_254_740_991u64, description = "Wait for this revision"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\"[0-9a-f]{1,16}\"$")
+        ("at_least" = Option<u64>, Query, description = "Wait for this revision"),
+        ("wait" = Option<String>, Query, description = "How long, such as `10s`; only with `at_least`"),
+        ("If-None-Match" = Option<String>, Header)
     ),
     responses((status = 200, body = Namespaces), (status = 304, description = "Not modified"), Refusals)
 )]

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use switchboard_model::{
-    Annex, Check, CheckKey, HttpProbe, Id, Owner, Probe, Rejection, Status, Stored, Target, Thresholds,
+    Annex, Check, CheckKey, HttpProbe, Id, Lease, Owner, Probe, Rejection, Status, Stored, Target,
+    Thresholds, text_limit,
 };
 use switchboard_registry::Output;
 
@@ -36,12 +37,24 @@ pub(crate) fn check_from_wire(at: &str, owner: Owner, body: wire::CheckBody) -> 
         },
         since_ms: 0,
         suspect: false,
-        deregister_after: body.deregister_after.map(|after| after.0),
+        deregister_after: body
+            .deregister_after
+            .map(|after| within(&field(at, "deregister_after"), after.0))
+            .transpose()?,
         annex: Annex::default(),
         probe: probe_from_wire(at, body)?,
     };
     check.validate().map_err(|rejection| moved(at, rejection))?;
     Ok(check)
+}
+
+/// Durations that are as long as those of a lease.
+pub(crate) fn within(field: &str, duration: Duration) -> Result<Duration, Rejection> {
+    if (Lease::MIN_TTL..=Lease::MAX_TTL).contains(&duration) {
+        return Ok(duration);
+    }
+    let (least, most) = (Lease::MIN_TTL.as_secs(), Lease::MAX_TTL.as_secs());
+    Err(Rejection::invalid(field, format!("must be between {least} and {most} seconds")))
 }
 
 pub(crate) fn status_from_wire(status: wire::Status) -> Status {
@@ -112,14 +125,29 @@ fn probe_from_wire(at: &str, body: wire::CheckBody) -> Result<Probe, Rejection> 
         return Err(Rejection::invalid(field(at, "port"), "must be between 1 and 65535"));
     }
     let target = Target { host: body.host.map(Into::into), port: body.port };
-    let tls = match (body.tls, body.tls_name) {
-        (Some(true) | None, Some(name)) => Some(name.into()),
-        (Some(true), None) => Some("".into()),
-        (Some(false), Some(_)) => {
-            return Err(Rejection::invalid(field(at, "tls_name"), "is of no use with `tls` false"));
+    let tls: Option<Box<str>> = match body.tls {
+        None => None,
+        Some(wire::Tls::Flag(true)) => Some("".into()),
+        Some(wire::Tls::Flag(false)) => {
+            return Err(Rejection::invalid(
+                field(at, "tls"),
+                "is true or a server name; leave it out for plain text",
+            ));
         }
-        (Some(false) | None, None) => None,
+        Some(wire::Tls::Name(name)) => {
+            text_limit(&field(at, "tls"), &name, 255)?;
+            Some(name.into())
+        }
     };
+    if body.tls_skip_verify.is_some() && tls.is_none() {
+        return Err(Rejection::invalid(field(at, "tls_skip_verify"), "is of no use without `tls`"));
+    }
+    if let Some(service) = &body.grpc_service {
+        text_limit(&field(at, "grpc_service"), service, 255)?;
+    }
+    if body.body.as_ref().is_some_and(|body| body.chars().count() > 4096) {
+        return Err(Rejection::invalid(field(at, "body"), "is longer than 4096 characters"));
+    }
     Ok(match body.kind {
         wire::Kind::Manual => Probe::Manual,
         wire::Kind::Ttl => {
@@ -211,7 +239,7 @@ fn expect(at: &str, text: &str) -> Result<Box<[(u16, u16)]>, Rejection> {
 fn fields_fit_the_type(at: &str, body: &wire::CheckBody) -> Result<(), Rejection> {
     use wire::Kind::{Grpc, Http, Tcp, Ttl, Udp};
     let active = &[Http, Tcp, Udp, Grpc][..];
-    let given: [(&str, bool, &[wire::Kind]); 16] = [
+    let given: [(&str, bool, &[wire::Kind]); 15] = [
         ("host", body.host.is_some(), active),
         ("port", body.port.is_some(), active),
         ("interval", body.interval.is_some(), active),
@@ -225,7 +253,6 @@ fn fields_fit_the_type(at: &str, body: &wire::CheckBody) -> Result<(), Rejection
         ("expect", body.expect.is_some(), &[Http]),
         ("tls_skip_verify", body.tls_skip_verify.is_some(), &[Http]),
         ("tls", body.tls.is_some(), &[Http, Grpc]),
-        ("tls_name", body.tls_name.is_some(), &[Http, Grpc]),
         ("grpc_service", body.grpc_service.is_some(), &[Grpc]),
         ("ttl", body.ttl.is_some(), &[Ttl]),
     ];

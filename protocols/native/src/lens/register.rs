@@ -7,7 +7,7 @@ use switchboard_model::{
 };
 use switchboard_registry::plan::{Keep, Register, Registered};
 
-use super::{check_from_wire, lease_id_from_wire, lifecycle_from_wire};
+use super::{check_from_wire, lease_id_from_wire, lifecycle_from_wire, within};
 use crate::wire;
 
 /// What may stand in a path as it is.
@@ -41,7 +41,8 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
             ));
         }
         (None, _, Some(_)) => return Err(Rejection::invalid("linger", "is of no use without a `ttl`")),
-        (Some(ttl), None, own) => Keep::Ttl { ttl: ttl.0, linger: own.map_or(linger, |linger| linger.0) },
+        (Some(ttl), None, None) => Keep::Ttl { ttl: ttl.0, linger },
+        (Some(ttl), None, Some(own)) => Keep::Ttl { ttl: ttl.0, linger: within("linger", own.0)? },
         (None, Some(lease), None) => Keep::Lease(lease_id_from_wire("lease", &lease)?),
         (None, None, None) => Keep::Forever,
     };
@@ -68,7 +69,7 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
     let instance = Instance {
         address: body.host.into(),
         ports,
-        tags: Tags::new(body.tags.unwrap_or_default().into_iter().map(|tag| Arc::from(tag.0)))?,
+        tags: Tags::new(body.tags.unwrap_or_default().into_iter().map(Arc::from))?,
         metadata: Metadata::new(body.metadata.unwrap_or_default().into_iter().map(pair))?,
         weight: body.weight.unwrap_or(1),
         zone: body.zone.filter(|zone| !zone.is_empty()).map(Arc::from),
@@ -115,10 +116,19 @@ pub(crate) fn registered_to_wire(
 /// The same registration is the same instance: service, host and port say which.
 fn derived_id(service: &str, host: &str, port: Option<u16>) -> String {
     let service = service.to_ascii_lowercase();
-    match port {
+    let id = match port {
         Some(port) => format!("{service}-{host}-{port}"),
         None => format!("{service}-{host}"),
+    };
+    if id.chars().count() <= Id::LONGEST {
+        return id;
     }
+    // Too long to be an id; its beginning and a digest of the whole are as good as unique.
+    let digest = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let beginning: String = id.chars().take(200).collect();
+    format!("{beginning}-{digest:016x}")
 }
 
 /// One shared copy for all instances.

@@ -9,6 +9,7 @@ use switchboard_model::{
 use switchboard_registry::plan::Grant;
 use switchboard_registry::{Held, LeaseView, NodeView, ServiceView};
 
+use super::within;
 use crate::wire;
 
 /// The keyspace of the native API's entries.
@@ -56,7 +57,8 @@ pub(crate) fn lease_from_wire(body: &wire::LeaseBody, linger: Duration) -> Resul
             return Err(Rejection::invalid("linger", "is of no use where expiry deletes"));
         }
         (Some(wire::OnExpiry::Lapse) | None, own) => {
-            OnExpiry::Lapse { linger: own.map_or(linger, |linger| linger.0) }
+            let linger = own.map_or(Ok(linger), |own| within("linger", own.0))?;
+            OnExpiry::Lapse { linger }
         }
     };
     let id = body.id.as_deref().map(|text| lease_id_from_wire("id", text)).transpose()?;

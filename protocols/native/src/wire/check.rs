@@ -1,15 +1,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
-use super::number::{Seconds, schema, some, some_whole};
+use super::number::{Seconds, some, some_whole};
 
-/// A check as it is registered. Which fields mean something depends on `type`; one that does not is refused.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A check as it is registered. Which fields mean something depends on `type`; one that does not is refused. Its exact
+/// schema is in `describe.rs`.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckBody {
     #[serde(default, deserialize_with = "some")]
@@ -35,9 +33,7 @@ pub(crate) struct CheckBody {
     #[serde(default, deserialize_with = "some")]
     pub(crate) expect: Option<String>,
     #[serde(default, deserialize_with = "some")]
-    pub(crate) tls: Option<bool>,
-    #[serde(default, deserialize_with = "some")]
-    pub(crate) tls_name: Option<String>,
+    pub(crate) tls: Option<Tls>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) tls_skip_verify: Option<bool>,
     #[serde(default, deserialize_with = "some")]
@@ -71,6 +67,14 @@ pub(crate) enum Kind {
     Manual,
 }
 
+/// `true`, or the name that the server's certificate must have. Plain text is said by saying nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected true or a server name")]
+pub(crate) enum Tls {
+    Flag(bool),
+    Name(String),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = CheckStatus)]
@@ -80,92 +84,29 @@ pub(crate) enum Status {
     Critical,
 }
 
-/// The schema says per type what the flat body allows, so that a generated client can only send what is accepted.
-impl PartialSchema for CheckBody {
-    fn schema() -> RefOr<Schema> {
-        let text = |max: u32| json!({ "type": "string", "maxLength": max, "pattern": "^[ -~]*$" });
-        let name = json!({ "type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[!-~]+$" });
-        let duration = serde_json::to_value(Seconds::schema()).unwrap_or_default();
-        let interval = json!({
-            "description": "How long from one probe to the next: seconds, or text such as \"5s\".",
-            "oneOf": [
-                { "type": "number", "minimum": 0.1, "maximum": 86_400 },
-                { "type": "string", "pattern": "^[1-9][0-9]{0,2}s$" }
-            ]
-        });
-        let threshold = json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
-        let variant = |kind: &str, required: &[&str], own: Value| {
-            let mut properties = json!({
-                "type": { "type": "string", "enum": [kind] },
-                "id": name, "name": text(120), "notes": text(250),
-                "initial": { "type": "string", "enum": ["passing", "warning", "critical"] },
-                "deregister_after": duration
-            });
-            let probe = json!({
-                "host": { "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\\.[a-z]{2,8})?$" },
-                "port": { "type": "integer", "minimum": 1, "maximum": 65_535 },
-                "interval": interval, "timeout": interval,
-                "unhealthy_threshold": threshold, "healthy_threshold": threshold
-            });
-            let active = !matches!(kind, "ttl" | "manual");
-            for extra in [Some(&own), active.then_some(&probe)].into_iter().flatten() {
-                if let (Some(all), Some(extra)) = (properties.as_object_mut(), extra.as_object()) {
-                    all.extend(extra.clone());
-                }
-            }
-            let required: Vec<&str> = ["type"].iter().chain(required).copied().collect();
-            json!({
-                "title": format!("{kind} check"), "type": "object",
-                "required": required, "properties": properties, "additionalProperties": false
-            })
-        };
-        let header = json!({
-            "type": "object", "maxProperties": 16,
-            "propertyNames": { "pattern": "^X-[A-Za-z0-9-]{1,30}$" },
-            "additionalProperties": { "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" }
-        });
-        schema(json!({
-            "description": "Which fields there are depends on `type`. Of an active probe, `host` and `port` default to \
-                those of the instance.",
-            "oneOf": [
-                variant("http", &[], json!({
-                    "path": { "type": "string", "pattern": "^/[A-Za-z0-9/_.~-]{0,200}$", "default": "/" },
-                    "method": { "type": "string", "enum": ["GET", "HEAD", "POST", "PUT", "OPTIONS"], "default": "GET" },
-                    "headers": header, "body": text(1000),
-                    "expect": { "type": "string", "pattern": "^[1-5][0-9]{2}$", "description":
-                        "Status codes that pass: ranges, separated by commas, such as `200-299,304`" },
-                    "tls": { "type": "boolean" }, "tls_name": name, "tls_skip_verify": { "type": "boolean" }
-                })),
-                variant("tcp", &[], json!({})),
-                variant("udp", &[], json!({})),
-                variant("grpc", &[], json!({
-                    "grpc_service": text(200), "tls": { "type": "boolean" }, "tls_name": name
-                })),
-                variant("ttl", &["ttl"], json!({ "ttl": duration })),
-                variant("manual", &[], json!({}))
-            ]
-        }))
-    }
+/// A verdict on the check that the path names.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportBody {
+    pub(crate) status: Status,
+    /// For people.
+    #[serde(default, deserialize_with = "some")]
+    #[schema(nullable = false)]
+    pub(crate) output: Option<String>,
 }
 
-impl ToSchema for CheckBody {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "CheckBody".into()
-    }
-}
-
-/// A verdict on a check.
+/// A verdict on an instance.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusBody {
     pub(crate) status: Status,
     /// For people.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, max_length = 4096)]
+    #[schema(nullable = false)]
     pub(crate) output: Option<String>,
     /// The check it is about; without it, one called `status` that is made for the purpose.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, min_length = 1, max_length = 60, pattern = "^[!-~]+$")]
+    #[schema(nullable = false)]
     pub(crate) check: Option<String>,
 }
 

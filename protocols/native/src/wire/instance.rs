@@ -11,10 +11,8 @@ use super::number::{Seconds, whole};
 #[serde(deny_unknown_fields)]
 #[schema(as = Port)]
 pub(crate) struct PortBody {
-    #[schema(max_length = 60, pattern = "^[!-~]*$")]
     pub(crate) name: String,
     #[serde(deserialize_with = "whole")]
-    #[schema(minimum = 1, maximum = 65535)]
     pub(crate) port: u16,
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct LeaseBody {
     pub(crate) ttl: Seconds,
     /// Up to 16 hexadecimal digits. Without it the registry chooses.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, pattern = "^[1-9a-f][0-9a-f]{0,15}$")]
+    #[schema(nullable = false)]
     pub(crate) id: Option<String>,
     /// What silence means: `lapse` takes the instances out of service and shows why, `delete` removes everything that
     /// lives by the lease at once. `lapse` by default.

@@ -10,10 +10,9 @@ use super::number::some;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NodeBody {
     /// A host name or an IP address.
-    #[schema(min_length = 1, max_length = 250, pattern = "^[A-Za-z0-9._-]+$")]
     pub(crate) host: String,
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, schema_with = super::register::metadata_schema)]
+    #[schema(nullable = false)]
     pub(crate) metadata: Option<BTreeMap<String, String>>,
 }
 

@@ -15,42 +15,40 @@ use super::number::{Seconds, some, some_whole};
     "metadata": { "version": "v1.2", "region": "east" }, "ttl": 30
 }))]
 pub(crate) struct RegisterBody {
-    #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$")]
     pub(crate) service: String,
     /// A host name or an IP address.
-    #[schema(min_length = 1, max_length = 250, pattern = "^[A-Za-z0-9._-]+$")]
     pub(crate) host: String,
     /// The main port.
     #[serde(default, deserialize_with = "some_whole")]
-    #[schema(nullable = false, minimum = 1, maximum = 65535)]
+    #[schema(nullable = false)]
     pub(crate) port: Option<u16>,
     /// Ports with names. The main port may be among them.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, max_items = 1)]
+    #[schema(nullable = false)]
     pub(crate) ports: Option<Vec<PortBody>>,
     /// Chosen by the provider. Without it the id is made of service, host and port.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, min_length = 1, max_length = 200, pattern = "^[!-~]+$")]
+    #[schema(nullable = false)]
     pub(crate) id: Option<String>,
     /// The machine that the instance runs on. The checks of that node count for the instance.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, min_length = 1, max_length = 200, pattern = "^[!-~]+$")]
+    #[schema(nullable = false)]
     pub(crate) node: Option<String>,
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, min_length = 1, max_length = 100, pattern = "^[!-~]+$")]
+    #[schema(nullable = false)]
     pub(crate) namespace: Option<String>,
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, max_items = 64, inline)]
-    pub(crate) tags: Option<Vec<TagText>>,
+    #[schema(nullable = false)]
+    pub(crate) tags: Option<Vec<String>>,
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, schema_with = metadata_schema)]
+    #[schema(nullable = false)]
     pub(crate) metadata: Option<BTreeMap<String, String>>,
     /// The share of traffic relative to the other instances; 0 takes no new traffic. 1 by default.
     #[serde(default, deserialize_with = "some_whole")]
-    #[schema(nullable = false, minimum = 0, maximum = 65535)]
+    #[schema(nullable = false)]
     pub(crate) weight: Option<u32>,
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, max_length = 200, pattern = "^[ -~]*$")]
+    #[schema(nullable = false)]
     pub(crate) zone: Option<String>,
     #[serde(default, deserialize_with = "some")]
     #[schema(nullable = false)]
@@ -66,7 +64,7 @@ pub(crate) struct RegisterBody {
     pub(crate) linger: Option<Seconds>,
     /// Lives by this lease, which was granted before, instead of by a `ttl` of its own.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, pattern = "^[1-9a-f][0-9a-f]{0,15}$")]
+    #[schema(nullable = false)]
     pub(crate) lease: Option<String>,
     /// One check; with more than one, use `checks`.
     #[serde(default, deserialize_with = "some")]
@@ -74,21 +72,8 @@ pub(crate) struct RegisterBody {
     pub(crate) check: Option<CheckBody>,
     /// All checks of the instance. Without `check` and `checks` those that it has stay.
     #[serde(default, deserialize_with = "some")]
-    #[schema(nullable = false, max_items = 1)]
+    #[schema(nullable = false)]
     pub(crate) checks: Option<Vec<CheckBody>>,
-}
-
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(max_length = 200, pattern = "^[ -~]*$")]
-pub(crate) struct TagText(pub(crate) String);
-
-pub(super) fn metadata_schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-    super::number::schema(serde_json::json!({
-        "type": "object", "maxProperties": 64,
-        "propertyNames": { "pattern": "^[!-~]{1,100}$" },
-        "additionalProperties": { "type": "string", "maxLength": 4000, "pattern": "^[ -~]*$" }
-    }))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -59,7 +59,7 @@ async fn misspelled_parameters_are_refused() {
         "/v1/services?limit=0",
         "/v1/services?limit=ten",
         "/v1/services?prefix=a&prefix=b",
-        "/v1/services/web?wait=1s",
+        "/v1/services/web?at_least=9007199254740992",
         "/v1/services/web?at_least=-1",
         "/v1/watch?service=a&prefix=b",
         "/v1/watch?since=yesterday",
