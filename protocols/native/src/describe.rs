@@ -55,13 +55,12 @@ fn parameter_by_name(name: &str, in_path: bool) -> Option<Value> {
             json!({ "type": "string", "minLength": 1, "maxLength": 4000, "not": { "pattern": "^\\.+$" } })
         }
         ("lease", _) => lease(),
-        ("namespace", _) => text(1, 255),
+        ("namespace" | "service" | "node", _) => text(1, 255),
         ("limit", _) => number(1, 10_000),
         ("at_least" | "since" | "if_revision" | "flags", _) => number(0, (1 << 53) - 1),
         ("wait", _) => json!({ "type": "string", "pattern": "^[0-9]{1,3}s$" }),
-        ("service", false) if !in_path => json!({ "type": "string" }),
         ("Last-Event-ID", _) => json!({ "type": "string", "pattern": "^[0-9]{1,15}$" }),
-        ("after" | "prefix" | "zone" | "node" | "If-None-Match", false) => json!({ "type": "string" }),
+        ("after" | "prefix" | "zone" | "If-None-Match", false) => json!({ "type": "string" }),
         _ => return None,
     })
 }

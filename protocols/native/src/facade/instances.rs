@@ -37,8 +37,8 @@ impl Named {
         Ok(Named {
             namespace: ask.take_namespace()?.to_string(),
             id: ask.path_id("id")?.to_string(),
-            service: ask.take("service")?,
-            node: ask.take("node")?,
+            service: ask.take_name("service")?.map(|name| name.to_string()),
+            node: ask.take_name("node")?.map(|name| name.to_string()),
         })
     }
 

@@ -1,4 +1,4 @@
-use switchboard_model::Health;
+use switchboard_model::{Health, Name};
 use switchboard_registry::InstanceView;
 
 use crate::ask::Ask;
@@ -11,7 +11,7 @@ pub(super) struct Filter {
     tags: Vec<String>,
     metadata: Vec<(String, String)>,
     zone: Option<String>,
-    node: Option<String>,
+    node: Option<Name>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Filter {
             tags: ask.take_all("tag"),
             metadata: ask.take_prefixed("meta."),
             zone: ask.take("zone")?,
-            node: ask.take("node")?,
+            node: ask.take_name("node")?,
         })
     }
 
@@ -49,9 +49,7 @@ impl Filter {
             Wanted::Any => true,
             Wanted::Only(health) => view.health == health,
         };
-        let node = |want: &String| {
-            instance.key.node.as_ref().is_some_and(|have| have.as_str().eq_ignore_ascii_case(want))
-        };
+        let node = |want: &Name| instance.key.node.as_ref() == Some(want);
         status
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.metadata.iter().all(|(key, value)| instance.metadata.get(key) == Some(value))

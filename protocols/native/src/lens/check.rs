@@ -154,7 +154,7 @@ fn probe_from_wire(at: &str, body: wire::CheckBody) -> Result<Probe, Rejection> 
             let ttl = body
                 .ttl
                 .ok_or_else(|| Rejection::invalid(field(at, "ttl"), "is needed by a check of type ttl"))?;
-            Probe::Ttl { ttl: ttl.0 }
+            Probe::Ttl { ttl: within(&field(at, "ttl"), ttl.0)? }
         }
         wire::Kind::Tcp => Probe::Tcp { target },
         wire::Kind::Udp => Probe::Udp { target },
