@@ -14,7 +14,7 @@ PASSIVE = ("ttl", "manual")
 
 
 # What the description takes for a host, and what it and the server certainly do not.
-HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z]{2,8})?")
+HOST = re.compile(r"[A-Za-z0-9._:-]+")
 NOWHERE = "not a host"
 
 

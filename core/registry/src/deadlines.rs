@@ -51,6 +51,7 @@ impl Cell {
     }
 }
 
+type Waiting<K> = (K, Arc<Cell>);
 type Shard<K> = RwLock<HashMap<K, Arc<Cell>, foldhash::fast::RandomState>>;
 
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub(crate) struct Deadlines<K> {
     hasher: foldhash::fast::RandomState,
     /// By the step in which to look next. A heartbeat does not move an entry: whoever looks finds the deadline moved
     /// and puts the entry where it belongs now.
-    wheel: Mutex<BTreeMap<u64, Vec<(K, Arc<Cell>)>>>,
-    held: Mutex<Vec<(K, Arc<Cell>)>>,
+    wheel: Mutex<BTreeMap<u64, Vec<Waiting<K>>>>,
+    held: Mutex<Vec<Waiting<K>>>,
     /// Held ones that were heard of again.
     returned: Mutex<Vec<K>>,
     /// No deadline counts from before this moment.

@@ -263,7 +263,7 @@ fn count_namespace(
     services: isize,
     instances: isize,
 ) {
-    let tally = snapshot.namespaces.entry(key.namespace.clone()).or_insert_with(NamespaceTally::default);
+    let tally = snapshot.namespaces.entry(key.namespace.clone()).or_default();
     tally.services = tally.services.saturating_add_signed(services);
     tally.instances = tally.instances.saturating_add_signed(instances);
     if *tally == NamespaceTally::default() {

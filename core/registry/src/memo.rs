@@ -9,7 +9,9 @@ pub type MemoKey = (&'static str, u64);
 /// A place beside an immutable view where façades leave their encoding of it, so that it is encoded once and the
 /// same bytes are served to everyone until the view changes. The view never learns what the bytes mean.
 #[derive(Debug, Default)]
-pub struct Memo(OnceLock<Box<RwLock<Vec<(MemoKey, Bytes)>>>>);
+pub struct Memo(OnceLock<Box<Forms>>);
+
+type Forms = RwLock<Vec<(MemoKey, Bytes)>>;
 
 impl Memo {
     /// Forms beyond this many are encoded anew each time: rare queries must not grow a view.

@@ -1,5 +1,13 @@
 //! The registry over the memory engine, with time in hand.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may fail it"
+)]
+
 #[path = "registry/brake.rs"]
 mod brake;
 #[path = "registry/faults.rs"]

@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use switchboard_model::Revision;
-use switchboard_store::{
-    ChangesError, Checkpoint, Commit, CommitError, Engine, Facts, Plan, StoreError, StoreErrorKind,
-};
+use switchboard_store::{ChangesError, Checkpoint, Commit, CommitError, Engine, Facts, Plan};
 use tokio::sync::watch;
 
 use script::Turn;
 pub use script::{Held, Script};
 use state::State;
+/// What a script makes commits fail with.
+pub use switchboard_store::{StoreError, StoreErrorKind};
 
 /// How many commits are kept as history unless said otherwise.
 pub const HISTORY: usize = 65_536;

@@ -28,6 +28,16 @@ pub(crate) struct Ask {
     query: Vec<(String, String)>,
 }
 
+/// The longest that an answer is held back for a revision or a change.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(999);
+
+/// How new the snapshot must be that a read is answered from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freshness {
+    pub(crate) at_least: Option<Revision>,
+    pub(crate) wait: Option<Duration>,
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Ask {
     type Rejection = Refusal;
 
@@ -97,6 +107,10 @@ impl Ask {
 
     pub(crate) fn take_revision(&mut self, name: &str) -> Result<Option<Revision>, Refusal> {
         Ok(self.take_number(name)?.map(Revision))
+    }
+
+    pub(crate) fn take_freshness(&mut self) -> Result<Freshness, Refusal> {
+        Ok(Freshness { wait: self.take_span("wait", PATIENCE)?, at_least: self.take_revision("at_least")? })
     }
 
     /// A whole number that JSON can carry without loss.

@@ -52,7 +52,7 @@ fn parameter_by_name(name: &str, in_path: bool) -> Option<Value> {
             json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": PRINTABLE, "not": { "pattern": "^\\.+$" } })
         }
         ("key", true) => {
-            json!({ "type": "string", "minLength": 1, "maxLength": 4000, "not": { "pattern": "^\\.+$" } })
+            json!({ "type": "string", "minLength": 1, "maxLength": 1000, "not": { "pattern": "^\\.+$" } })
         }
         ("lease", _) => lease(),
         ("namespace" | "service" | "node", _) => text(1, 255),
@@ -213,7 +213,7 @@ fn check(place: Place) -> Value {
         "headers": {
             "type": "object", "maxProperties": 16,
             "propertyNames": { "pattern": "^[Xx]-[A-Za-z0-9-]{1,60}$" },
-            "additionalProperties": { "type": "string", "maxLength": 1000, "pattern": "^[!-~]*$" }
+            "additionalProperties": { "type": "string", "maxLength": 1000, "pattern": "^[ -~]*$" }
         },
         "body": { "type": "string", "maxLength": 4096 },
         "expect": {
@@ -242,20 +242,20 @@ fn check(place: Place) -> Value {
         }
         if !matches!(kind, "ttl" | "manual") {
             add(&json!({
-                "host": { "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\\.[a-z]{2,8})?$" },
+                "host": host(),
                 "port": port(), "interval": interval, "timeout": interval,
                 "unhealthy_threshold": threshold, "healthy_threshold": threshold
             }));
         }
         let required: Vec<&str> = std::iter::once("type").chain(required).collect();
-        let mut schema = json!({
+        // Whether a certificate is verified means something only where there is one.
+        let verified =
+            json!([{ "anyOf": [{ "required": ["tls"] }, { "not": { "required": ["tls_skip_verify"] } }] }]);
+        json!({
             "title": format!("{kind} check"), "type": "object",
-            "required": required, "properties": fields, "additionalProperties": false
-        });
-        if kind == "http" {
-            schema["allOf"] = json!([{ "anyOf": [{ "required": ["tls"] }, { "not": { "required": ["tls_skip_verify"] } }] }]);
-        }
-        schema
+            "required": required, "properties": fields, "additionalProperties": false,
+            "allOf": if kind == "http" { verified } else { json!([{}]) }
+        })
     };
     json!({
         "description": "Which fields there are depends on `type`. `host` and `port` are those of the instance unless \

@@ -26,14 +26,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Freshness};
 use crate::config::Config;
 use crate::front::Front;
 use crate::refusal::Refusal;
 use crate::wire::Code;
 
-/// The longest that an answer is held back for a revision or a change.
-const PATIENCE: Duration = Duration::from_secs(999);
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Binds the listener.
@@ -90,24 +88,24 @@ impl std::ops::Deref for Shared {
 }
 
 impl State {
-    /// The snapshot that a read is answered from: the newest, or one that is at least as new as the caller asks.
-    async fn view(&self, ask: &mut Ask) -> Result<View, Refusal> {
-        let patience = ask.take_span("wait", PATIENCE)?;
+    /// The snapshot that a read is answered from: the newest, or one that is at least as new as the caller asks. Called
+    /// last, so that nobody waits only to hear that the request was wrong.
+    async fn view(&self, ask: &Ask, freshness: Freshness) -> Result<View, Refusal> {
         let registry = &self.context.registry;
-        match (ask.take_revision("at_least")?, patience) {
-            (Some(revision), patience) => {
-                let patience = patience.unwrap_or(DEFAULT_PATIENCE);
+        match freshness.at_least {
+            Some(revision) => {
+                let patience = freshness.wait.unwrap_or(DEFAULT_PATIENCE);
                 Ok(registry.view_at_least(&ask.caller, revision, patience).await?)
             }
             // There is nothing to wait for.
-            (None, _) => Ok(registry.view(&ask.caller)?),
+            None => Ok(registry.view(&ask.caller)?),
         }
     }
 }
 
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(crate::wire::Failure, Code)),
+    components(schemas(crate::wire::Failure, crate::wire::StatusWord, Code)),
     info(
         title = "Switchboard native API",
         description = "Registration and discovery as plain HTTP and JSON. Every read carries the revision that it was \

@@ -1,5 +1,13 @@
 //! The native API over the memory engine, spoken to over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may fail it"
+)]
+
 #[path = "native/bounds.rs"]
 mod bounds;
 #[path = "native/errors.rs"]

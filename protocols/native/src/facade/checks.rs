@@ -27,9 +27,10 @@ use crate::wire::{self, CheckBody, Done, Refusals, ReportBody};
     responses((status = 200, body = Vec<wire::Check>), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let named = Named::take(&mut ask)?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let registry = &native.context.registry;
     let checks = named.find(&view)?.checks.iter();
     let checks: Vec<_> =
@@ -52,8 +53,12 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     responses((status = 200, body = wire::Check), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
-    let key = key(&mut ask, &view)?;
+    let freshness = ask.take_freshness()?;
+    let named = Named::take(&mut ask)?;
+    let id = ask.path_id("check")?;
+    ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
+    let key = CheckKey { owner: Owner::Instance(named.find(&view)?.key().clone()), id };
     read_check(&native, &ask, &view, &key)
 }
 

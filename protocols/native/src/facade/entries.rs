@@ -31,11 +31,12 @@ use crate::wire::{Done, Entries, Refusals};
     responses((status = 200, body = Entries), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let prefix = Bytes::from(ask.take("prefix")?.unwrap_or_default());
     let limit = ask.take_limit(1000, 10_000)?;
     let after = ask.take("after")?.map(Bytes::from);
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let at = |key: Bytes| EntryKey { keyspace: KEYSPACE.into(), key };
     let from = match after {
         Some(after) if after >= prefix => Bound::Excluded(at(after)),
@@ -64,9 +65,10 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     )
 )]
 pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let key = entry_key(&ask)?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let entry = view.entry(&key).ok_or_else(|| missing(Noun::Entry, &String::from_utf8_lossy(&key.key)))?;
     let tag = format!("\"{:x}\"", entry.modified.0);
     let plain = HeaderValue::from_static("application/octet-stream");
@@ -127,6 +129,13 @@ pub(super) async fn delete(State(native): State<Shared>, mut ask: Ask) -> Result
     Ok(answer::written(committed.revision, &body))
 }
 
+/// A key is part of a path here, and a head has a bound.
+const LONGEST: usize = 1000;
+
 fn entry_key(ask: &Ask) -> Result<EntryKey, Refusal> {
-    Ok(EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::from(ask.path("key")?.to_owned()) })
+    let key = ask.path("key")?;
+    if key.chars().count() > LONGEST {
+        return Err(Refusal::malformed("key", format!("is longer than {LONGEST} characters")));
+    }
+    Ok(EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::from(key.to_owned()) })
 }

@@ -68,13 +68,14 @@ impl Named {
     responses((status = 200, body = Instances), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let namespace = ask.take_namespace()?;
     let service = ask.take_name("service")?;
     let filter = Filter::take(&mut ask, Wanted::Any)?;
     let limit = ask.take_limit(1000, 10_000)?;
     let after = ask.take("after")?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let namespace = namespace.as_str();
     // The place of an instance is `service` or `service/node/id`, the node possibly empty.
     let place = |view: &InstanceView| {
@@ -115,9 +116,10 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     responses((status = 200, body = InstanceDetail), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let named = Named::take(&mut ask)?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let registry = &native.context.registry;
     let found = named.find(&view)?;
     let lease = found.instance.lease.and_then(|id| view.lease(id));

@@ -28,10 +28,11 @@ use crate::wire::{Done, Granted, Lease, LeaseBody, Leases, Refusals, Renewed};
     responses((status = 200, body = Leases), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let limit = ask.take_limit(1000, 10_000)?;
     let after = ask.take("after")?.map(|text| lens::lease_id_from_wire("after", &text)).transpose()?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let leases = view.leases(after.map_or(Bound::Unbounded, Bound::Excluded));
     let (page, next) = cut(leases, limit, |it| it.lease.id.to_string());
     let registry = &native.context.registry;
@@ -71,9 +72,10 @@ pub(super) async fn grant(State(native): State<Shared>, ask: Ask, body: Body) ->
     responses((status = 200, body = Lease), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let id = lease_id(&ask)?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let found = view.lease(id).ok_or_else(|| missing(Noun::Lease, &id.to_string()))?;
     let body = lens::lease_to_wire(found, native.context.registry.remaining(id));
     Ok(answer::read(&ask.headers, view.revision(), answer::encode(&body)))

@@ -30,11 +30,12 @@ use crate::wire::{self, CheckBody, Done, NodeBody, NodeDetail, Nodes, Refusals, 
     responses((status = 200, body = Nodes), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let namespace = ask.take_namespace()?;
     let limit = ask.take_limit(1000, 10_000)?;
     let after = ask.take_name("after")?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let from = match after {
         Some(node) => Bound::Excluded(NodeKey { namespace: namespace.clone(), node }),
         // No name is empty, so this one is before all others.
@@ -62,9 +63,10 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     responses((status = 200, body = NodeDetail), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn get(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let key = node_key(&mut ask)?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let found = view.node(&key).ok_or_else(|| missing(Noun::Node, key.node.as_str()))?;
     let registry = &native.context.registry;
     let detail = NodeDetail {
@@ -142,8 +144,9 @@ pub(super) async fn delete(State(native): State<Shared>, mut ask: Ask) -> Result
     responses((status = 200, body = wire::Check), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn get_check(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let key = check_key(&mut ask)?;
+    let view = native.view(&ask, freshness).await?;
     read_check(&native, &ask, &view, &key)
 }
 

@@ -22,8 +22,9 @@ use crate::wire::{Brake, Refusals, RegistryStatus, Seconds};
     responses((status = 200, body = RegistryStatus), Refusals)
 )]
 pub(super) async fn status(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let (registry, about) = (&native.context.registry, &native.context.about);
     let (tally, brake, waiting_for) = (view.tally(), registry.brake(), registry.waiting_for());
     let body = RegistryStatus {

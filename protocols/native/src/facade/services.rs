@@ -35,13 +35,14 @@ const PAGE: usize = 10_000;
     responses((status = 200, body = Services), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let namespace = ask.take_namespace()?;
     let prefix = ask.take("prefix")?.unwrap_or_default();
     let tag = ask.take("tag")?;
     let limit = ask.take_limit(1000, PAGE)?;
     let after = ask.take("after")?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let namespace = namespace.as_str();
     let from = match after.as_deref() {
         Some(after) if *after >= *prefix => Bound::Excluded(ServiceRef { namespace, service: after }),
@@ -84,7 +85,7 @@ pub(super) async fn list(State(native): State<Shared>, mut ask: Ask) -> Result<R
     responses((status = 200, body = ServiceInstances), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn look_up(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     let namespace = ask.take_namespace()?;
     let name = ask.path_name("service")?;
     let whole = ask.is_plain();
@@ -92,6 +93,7 @@ pub(super) async fn look_up(State(native): State<Shared>, mut ask: Ask) -> Resul
     let limit = ask.take_limit(PAGE, PAGE)?;
     let after = ask.take("after")?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     match view.service(namespace.as_str(), name.as_str()) {
         Some(service) if whole => Ok(served(&ask.headers, view.revision(), service)),
         Some(service) => {
@@ -160,8 +162,9 @@ fn instances_of(
     responses((status = 200, body = Namespaces), (status = 304, description = "Not modified"), Refusals)
 )]
 pub(super) async fn namespaces(State(native): State<Shared>, mut ask: Ask) -> Result<Response, Refusal> {
-    let view = native.view(&mut ask).await?;
+    let freshness = ask.take_freshness()?;
     ask.finish()?;
+    let view = native.view(&ask, freshness).await?;
     let namespaces = view
         .namespaces()
         .map(|(name, tally)| wire::Namespace {

@@ -6,9 +6,9 @@ use http::header::ACCEPT;
 use switchboard_model::{Revision, Selector, ServiceKey};
 use switchboard_registry::Watch;
 
-use super::{DEFAULT_PATIENCE, PATIENCE, Shared, sse};
+use super::{DEFAULT_PATIENCE, Shared, sse};
 use crate::answer;
-use crate::ask::Ask;
+use crate::ask::{Ask, PATIENCE};
 use crate::lens;
 use crate::refusal::Refusal;
 use crate::wire::{Changes, Refusals};

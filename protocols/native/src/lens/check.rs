@@ -10,6 +10,8 @@ use super::time_to_wire;
 use crate::wire;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+const PROBE_TIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `at` is where the check stands in the body, such as `checks[1]`.
@@ -19,6 +21,9 @@ pub(crate) fn check_from_wire(at: &str, owner: Owner, body: wire::CheckBody) -> 
     let key = CheckKey { owner, id: Id::parse(&field(at, "id"), id)? };
     let interval = body.interval.map_or(DEFAULT_INTERVAL, |interval| interval.0);
     let defaults = Thresholds::default();
+    if body.timeout.is_some_and(|timeout| !PROBE_TIMES.contains(&timeout.0)) {
+        return Err(Rejection::invalid(field(at, "timeout"), "must be between 100ms and 24h"));
+    }
     let thresholds = Thresholds {
         unhealthy: body.unhealthy_threshold.unwrap_or(defaults.unhealthy),
         healthy: body.healthy_threshold.unwrap_or(defaults.healthy),
@@ -203,8 +208,10 @@ fn headers(at: &str, given: std::collections::BTreeMap<String, String>) -> Resul
         let field = format!("{}.{name}", field(at, "headers"));
         http::HeaderName::try_from(&name)
             .map_err(|_| Rejection::invalid(&field, "is not the name of a header"))?;
-        http::HeaderValue::try_from(&value)
-            .map_err(|_| Rejection::invalid(&field, "is not the value of a header"))?;
+        let plain = value.len() <= 1000 && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !plain {
+            return Err(Rejection::invalid(&field, "must be at most 1000 printable ASCII characters"));
+        }
         if matches!(
             name.to_ascii_lowercase().as_str(),
             "connection" | "transfer-encoding" | "content-length" | "upgrade" | "te" | "trailer"

@@ -79,6 +79,9 @@ pub(crate) enum Refusals {
     /// A limit of the model or of the server was reached.
     #[response(status = 429)]
     Limit(#[to_schema] Failure),
+    /// The head of the request is larger than this server takes.
+    #[response(status = 431)]
+    HeadTooLarge,
     /// Too many writes wait, the store has failed, or the server is starting or stopping.
     #[response(status = 503)]
     Unavailable(#[to_schema] Failure),

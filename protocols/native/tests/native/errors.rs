@@ -1,7 +1,7 @@
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
-use switchboard_store::{StoreError, StoreErrorKind};
+use switchboard_engine_memory::{StoreError, StoreErrorKind};
 
 use crate::support::*;
 
