@@ -62,9 +62,14 @@ impl Ask {
     /// A part of the path.
     pub(crate) fn path(&self, name: &str) -> Result<&str, Refusal> {
         let found = self.path.iter().find(|(key, _)| key == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .ok_or_else(|| Refusal::malformed(name, "is missing from the path"))
+        match found.map(|(_, value)| value.as_str()) {
+            None => Err(Refusal::malformed(name, "is missing from the path")),
+            // Most clients and intermediaries take such a segment for another path.
+            Some(dots) if dots.bytes().all(|byte| byte == b'.') => {
+                Err(Refusal::malformed(name, "must not consist of dots alone"))
+            }
+            Some(value) => Ok(value),
+        }
     }
 
     /// Takes a parameter. Given twice is given wrong.
