@@ -20,11 +20,14 @@ def scrape(accept=None):
 
 
 def parse():
-    """By the format that the answer says it has."""
-    response = scrape()
-    is_openmetrics = response.headers["Content-Type"].startswith("application/openmetrics-text")
-    read = openmetrics.text_string_to_metric_families if is_openmetrics else text_string_to_metric_families
-    families = list(read(response.text))
+    """Both texts, each by its own parser: the same families."""
+    response = scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    if not response.headers["Content-Type"].startswith("application/openmetrics-text"):
+        raise AssertionError(f"asked for OpenMetrics, got {response.headers['Content-Type']}")
+    families = list(openmetrics.text_string_to_metric_families(response.text))
+    classic = list(text_string_to_metric_families(scrape().text))
+    if [family.name for family in classic] != [family.name for family in families]:
+        raise AssertionError(f"the two texts differ: {classic} and {families}")
     if not any(family.name.startswith("switchboard_") for family in families):
         raise AssertionError(f"none of {len(families)} families is named switchboard_*")
     return families
@@ -40,7 +43,6 @@ def names(families):
 
 def promtool():
     text = scrape("text/plain;version=0.0.4").text
-    # The format for people ends a page with a line that only OpenMetrics knows; promtool reads it as a comment.
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
     if run.returncode != 0:
         raise AssertionError(run.stderr or run.stdout)

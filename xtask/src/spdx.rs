@@ -40,7 +40,11 @@ fn one(words: &mut Words<'_>, allowed: &[String]) -> Option<bool> {
         Some(_) => format!("{word} WITH {}", words.next()?),
         None => word.to_owned(),
     };
-    Some(allowed.contains(&licence))
+    // `MPL-2.0+` offers MPL-2.0 or any later one: allowed where MPL-2.0 is.
+    Some(
+        allowed.contains(&licence)
+            || licence.strip_suffix('+').is_some_and(|exact| allowed.iter().any(|a| a == exact)),
+    )
 }
 
 #[cfg(test)]
@@ -63,6 +67,8 @@ mod tests {
         check("MIT AND (GPL-3.0 OR ISC AND BSL-1.0)", Some(false));
         check("Apache-2.0 WITH LLVM-exception OR GPL-3.0", Some(true));
         check("MIT WITH some-exception", Some(false));
+        check("ISC+", Some(true));
+        check("GPL-2.0+", Some(false));
     }
 
     #[test]

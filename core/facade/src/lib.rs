@@ -21,6 +21,6 @@ pub use facade::{About, Context, Facade, Listening, Needs, Opening, Plug, Stop};
 pub use http::{HttpMeters, serve_http};
 pub use limits::{ConnectionLimits, Limits};
 pub use listen::{Connection, Listen, ListenError, Listener, Peer, Tls};
-pub use metrics::Metrics;
+pub use metrics::{Format as MetricsFormat, Metrics};
 pub use section::{ConfigError, Section, from_section, to_section};
 pub use span::Span;

@@ -2,7 +2,7 @@
 //!
 //! An engine's test binary says how to open it and takes all of them with one line, which makes one test of each:
 //!
-//! ```ignore
+//! ```text
 //! switchboard_store::engine_suite!(MemoryHarness::default());
 //! ```
 //!

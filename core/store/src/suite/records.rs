@@ -53,7 +53,7 @@ pub fn node(name: &str) -> Record {
         key: node_key(name),
         address: "10.1.2.3".into(),
         metadata: Metadata::new([("rack".into(), "r1".into())]).unwrap(),
-        annex: Annex::new([("consul".into(), Bytes::from_static(b"{}"))]).unwrap(),
+        annex: Annex::new([("alpha".into(), Bytes::from_static(b"{}"))]).unwrap(),
     })
 }
 
@@ -99,7 +99,7 @@ pub(super) fn every_kind() -> Vec<Record> {
     records.push(lease(u64::MAX));
     records.push(entry("plain", "value"));
     records.push(Record::Entry(Entry {
-        key: EntryKey { keyspace: Arc::from("etcd"), key: Bytes::from_static(b"\0\xff binary \0") },
+        key: EntryKey { keyspace: Arc::from("beta"), key: Bytes::from_static(b"\0\xff binary \0") },
         value: Bytes::new(),
         lease: Some(LeaseId(1)),
         flags: u64::MAX,
@@ -118,8 +118,8 @@ fn bare_instance() -> Record {
         zone: None,
         lifecycle: Lifecycle::OutOfService,
         lease: None,
-        origin: "eureka".into(),
-        annex: Annex::new([("eureka".into(), Bytes::from_static(&[0, 255]))]).unwrap(),
+        origin: "gamma".into(),
+        annex: Annex::new([("gamma".into(), Bytes::from_static(&[0, 255]))]).unwrap(),
     })
 }
 

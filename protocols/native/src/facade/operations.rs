@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
-use switchboard_facade::Metrics;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use switchboard_facade::MetricsFormat;
 
 use super::Shared;
 use crate::answer;
@@ -59,9 +59,10 @@ pub(super) async fn openapi() -> Response {
     with_type("application/json", StatusCode::OK, text)
 }
 
-pub(super) async fn metrics(State(native): State<Shared>) -> Response {
+pub(super) async fn metrics(State(native): State<Shared>, headers: HeaderMap) -> Response {
     native.context.registry.meters();
-    with_type(Metrics::CONTENT_TYPE, StatusCode::OK, native.context.metrics.render())
+    let format = MetricsFormat::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    with_type(format.content_type(), StatusCode::OK, native.context.metrics.render(format))
 }
 
 /// Alive: the process answers.
