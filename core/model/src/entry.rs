@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{LeaseId, Rejection};
+use crate::{Annex, LeaseId, Rejection};
 
 /// A key within a keyspace. Keyspaces keep the raw keys of different protocols apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,7 @@ pub struct Entry {
     pub lease: Option<LeaseId>,
     /// An opaque number for the caller's use.
     pub flags: u64,
+    pub annex: Annex,
 }
 
 impl Entry {

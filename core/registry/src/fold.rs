@@ -25,6 +25,7 @@ pub(crate) type Step = (RecordKey, Option<Kept>);
 
 pub(crate) fn fold(snapshot: &mut Snapshot, revision: Revision, now: Now, steps: Vec<Step>) -> Changes {
     snapshot.revision = revision;
+    snapshot.touched.follow(revision, &steps);
     let mut folding =
         Folding { snapshot, drafts: Drafts::default(), items: Vec::with_capacity(steps.len() + 1) };
     for (key, after) in steps {
@@ -250,6 +251,7 @@ fn place_in_service(
     if service.is_empty() {
         services -= 1;
         snapshot.services.remove(&service_key);
+        snapshot.touched.extinction = revision;
     }
     instances += after.is_some() as isize - before.is_some() as isize;
     if (services, instances) != (0, 0) {

@@ -12,6 +12,7 @@ use switchboard_store::Checkpoint;
 
 use crate::brake::Losses;
 use crate::fold;
+use crate::touched::Touched;
 use crate::views::{InstanceView, LeaseView, NodeView, ServiceView};
 
 /// Everything the registry knows, as of one revision. Immutable once published, and cheap to clone.
@@ -26,6 +27,7 @@ pub struct Snapshot {
     pub(crate) namespaces: OrdMap<Name, NamespaceTally>,
     pub(crate) tally: Tally,
     pub(crate) losses: Losses,
+    pub(crate) touched: Touched,
 }
 
 /// What lives by a lease.
@@ -56,13 +58,19 @@ pub struct NamespaceTally {
 
 impl Snapshot {
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Snapshot {
-        let mut snapshot = Snapshot { revision: checkpoint.revision, ..Snapshot::default() };
+        let touched = Touched::until(checkpoint.revision);
+        let mut snapshot = Snapshot { revision: checkpoint.revision, touched, ..Snapshot::default() };
         fold::restore(&mut snapshot, checkpoint.records);
         snapshot
     }
 
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// When each kind of record was last written or removed.
+    pub fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     pub fn tally(&self) -> Tally {

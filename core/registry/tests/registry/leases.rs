@@ -70,6 +70,7 @@ async fn everything_under_an_exact_lease_goes_in_one_revision() {
         value: "v".into(),
         lease: Some(lease),
         flags: 0,
+        annex: Annex::default(),
     };
     world.submit(PutEntry { entry: entry.clone(), if_revision: None }).await;
     assert_eq!(world.view().lease(lease).unwrap().holds.len(), 3);

@@ -122,6 +122,7 @@ async fn an_entry_is_only_replaced_at_the_revision_it_is_expected_at() {
         value: value.into(),
         lease: None,
         flags: 0,
+        annex: Annex::default(),
     };
     let put = |value, if_revision| PutEntry { entry: entry(value), if_revision };
     let first = world.submit(put("1", Some(Revision::ZERO))).await;
@@ -191,4 +192,25 @@ async fn the_gate_judges_checks_again_when_their_owner_moves() {
     assert!(matches!(moved, Rejection::Forbidden { .. }));
     register.checks = Some(Vec::new());
     registry.submit(&caller(), register).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_record_tells_when_it_was_last_touched() {
+    let world = world().await;
+    let registered = world.submit(forever("web", "a")).await.revision;
+    let entry = Entry {
+        key: EntryKey { keyspace: "test".into(), key: "k".into() },
+        value: "v".into(),
+        lease: None,
+        flags: 0,
+        annex: Annex::default(),
+    };
+    let put = world.submit(PutEntry { entry, if_revision: None }).await.revision;
+    let view = world.view();
+    let touched = view.touched();
+    assert_eq!((touched.instances, touched.entries("test")), (registered, put));
+    assert!(touched.entries("other") < registered && touched.extinction < registered);
+    let gone = world.submit(Deregister { key: key("web", "a") }).await.revision;
+    assert_eq!(world.view().touched().extinction, gone);
+    assert_eq!(world.view().touched().instances, gone);
 }

@@ -100,6 +100,7 @@ async fn take(world: &World, step: Step) {
                 value: vec![value].into(),
                 lease: None,
                 flags: 0,
+                annex: Annex::default(),
             };
             registry.submit(&me, PutEntry { entry, if_revision: None }).await.unwrap();
         }

@@ -213,6 +213,8 @@ struct EntryRow {
     lease: u64,
     #[prost(uint64, tag = "5")]
     flags: u64,
+    #[prost(message, repeated, tag = "6")]
+    annex: Vec<AnnexRow>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -288,6 +290,7 @@ pub(super) fn to_row(record: &Record) -> Row {
             value: entry.value.clone(),
             lease: entry.lease.map_or(0, |lease| lease.0),
             flags: entry.flags,
+            annex: annex_to_row(&entry.annex),
         }),
     };
     Row { record: Some(record) }
@@ -317,6 +320,7 @@ fn record_from_row(row: RecordRow, decoder: &mut Decoder) -> Result<Record, Reje
             value: row.value,
             lease: lease_id(row.lease),
             flags: row.flags,
+            annex: annex_from_row(row.annex, decoder)?,
         }),
     })
 }

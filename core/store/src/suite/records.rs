@@ -16,6 +16,7 @@ pub fn entry(key: &str, value: impl Into<Bytes>) -> Record {
         value: value.into(),
         lease: None,
         flags: 0,
+        annex: Annex::default(),
     })
 }
 
@@ -103,6 +104,7 @@ pub(super) fn every_kind() -> Vec<Record> {
         value: Bytes::new(),
         lease: Some(LeaseId(1)),
         flags: u64::MAX,
+        annex: Annex::new([("alpha".into(), Bytes::from_static(b"held"))]).unwrap(),
     }));
     records
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderValue;
-use switchboard_model::{Entry, EntryKey, Noun};
+use switchboard_model::{Annex, Entry, EntryKey, Noun};
 use switchboard_registry::plan::{DeleteEntry, PutEntry};
 
 use super::page::cut;
@@ -104,7 +104,7 @@ pub(super) async fn put(State(native): State<Shared>, mut ask: Ask, body: Body) 
     ask.finish()?;
     let value = ask::bytes(body, &native.config.limits).await?;
     let id = String::from_utf8_lossy(&key.key).into_owned();
-    let entry = Entry { key, value, lease, flags };
+    let entry = Entry { key, value, lease, flags, annex: Annex::default() };
     let committed = native.context.registry.submit(&ask.caller, PutEntry { entry, if_revision }).await?;
     let body = Done { status: "success", id, revision: committed.revision.0, changed: committed.changed };
     Ok(answer::written(committed.revision, &body))

@@ -1,0 +1,56 @@
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use switchboard_model::{RecordKey, Revision};
+
+use crate::fold::Step;
+
+/// The newest commit that wrote or removed a record of each kind. What went before a restart counts as having
+/// happened just before it, so that none of these ever goes back.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// Of anything, when the records were loaded.
+    loaded: Revision,
+    /// Of an instance itself, whatever its checks, lease or node say.
+    pub instances: Revision,
+    pub nodes: Revision,
+    pub checks: Revision,
+    /// When a service last lost its last instance.
+    pub extinction: Revision,
+    keyspaces: OrdMap<Arc<str>, Revision>,
+}
+
+impl Touched {
+    pub(crate) fn until(loaded: Revision) -> Touched {
+        Touched {
+            loaded,
+            instances: loaded,
+            nodes: loaded,
+            checks: loaded,
+            extinction: loaded,
+            keyspaces: OrdMap::new(),
+        }
+    }
+
+    /// Of an entry in this keyspace.
+    pub fn entries(&self, keyspace: &str) -> Revision {
+        self.keyspaces.get(keyspace).copied().unwrap_or(self.loaded)
+    }
+
+    pub(crate) fn follow(&mut self, revision: Revision, steps: &[Step]) {
+        for (key, _) in steps {
+            match key {
+                RecordKey::Instance(_) => self.instances = revision,
+                RecordKey::Node(_) => self.nodes = revision,
+                RecordKey::Check(_) => self.checks = revision,
+                RecordKey::Lease(_) => {}
+                RecordKey::Entry(key) => match self.keyspaces.get_mut(&*key.keyspace) {
+                    Some(touched) => *touched = revision,
+                    None => {
+                        self.keyspaces.insert(key.keyspace.clone(), revision);
+                    }
+                },
+            }
+        }
+    }
+}
