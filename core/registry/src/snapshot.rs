@@ -267,6 +267,10 @@ impl Comparable<ById> for IdRef<'_> {
 }
 
 fn folded(a: &str, b: &str) -> Ordering {
+    // Nearly always they are spelled alike.
+    if a == b {
+        return Ordering::Equal;
+    }
     let fold = u8::to_ascii_lowercase;
     a.as_bytes().iter().map(fold).cmp(b.as_bytes().iter().map(fold))
 }

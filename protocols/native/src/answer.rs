@@ -12,7 +12,9 @@ pub(crate) const REVISION: HeaderName = HeaderName::from_static("switchboard-rev
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
-    let mut bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(256);
+    // Only a map whose keys are not text could fail, and none is.
+    let _ = serde_json::to_writer(&mut bytes, value);
     bytes.push(b'\n');
     bytes.into()
 }
