@@ -15,6 +15,7 @@ pub struct Touched {
     pub instances: Revision,
     pub nodes: Revision,
     pub checks: Revision,
+    pub leases: Revision,
     /// When a service last lost its last instance.
     pub extinction: Revision,
     keyspaces: OrdMap<Arc<str>, Revision>,
@@ -27,6 +28,7 @@ impl Touched {
             instances: loaded,
             nodes: loaded,
             checks: loaded,
+            leases: loaded,
             extinction: loaded,
             keyspaces: OrdMap::new(),
         }
@@ -43,7 +45,7 @@ impl Touched {
                 RecordKey::Instance(_) => self.instances = revision,
                 RecordKey::Node(_) => self.nodes = revision,
                 RecordKey::Check(_) => self.checks = revision,
-                RecordKey::Lease(_) => {}
+                RecordKey::Lease(_) => self.leases = revision,
                 RecordKey::Entry(key) => match self.keyspaces.get_mut(&*key.keyspace) {
                     Some(touched) => *touched = revision,
                     None => {

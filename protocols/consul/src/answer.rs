@@ -1,0 +1,226 @@
+//! Writing an answer: Go's JSON, and the headers that say how far it can be trusted.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, VARY};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use crate::ask::{Ask, Consistency};
+use crate::refusal::Refusal;
+
+pub(crate) type Body = Full<Bytes>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What an operation answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    content_type: HeaderValue,
+    /// Query metadata: the index, if the operation has one.
+    meta: Option<Meta>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Meta {
+    index: Option<u64>,
+    consistency: Consistency,
+}
+
+impl Answer {
+    pub(crate) fn bytes(body: impl Into<Bytes>) -> Answer {
+        Answer {
+            status: StatusCode::OK,
+            body: body.into(),
+            content_type: JSON,
+            meta: None,
+            headers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn json<T: Serialize>(value: &T) -> Answer {
+        Answer::bytes(encode(value))
+    }
+
+    pub(crate) fn text(text: impl Into<String>) -> Answer {
+        Answer { content_type: TEXT, ..Answer::bytes(text.into()) }
+    }
+
+    /// 200 with nothing in it.
+    pub(crate) fn empty() -> Answer {
+        Answer { content_type: TEXT, ..Answer::bytes(Bytes::new()) }
+    }
+
+    pub(crate) fn of_type(mut self, content_type: &'static str) -> Answer {
+        self.content_type = HeaderValue::from_static(content_type);
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Answer {
+        self.status = status;
+        self
+    }
+
+    /// Adds the metadata of a query whose index is `index`.
+    pub(crate) fn at(mut self, ask: &Ask, index: u64) -> Answer {
+        // A client that sees 0 would never block, and spin.
+        self.meta = Some(Meta { index: Some(index.max(1)), consistency: ask.consistency });
+        self
+    }
+
+    /// Adds the metadata of a query without an index.
+    pub(crate) fn queried(mut self, ask: &Ask) -> Answer {
+        self.meta = Some(Meta { index: None, consistency: ask.consistency });
+        self
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Answer {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    pub(crate) fn into_response(self, pretty: bool) -> Response<Body> {
+        let is_json = self.content_type == JSON && !self.body.is_empty();
+        let body = if pretty && is_json { indented(&self.body) } else { self.body };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.content_type);
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+        if let Some(meta) = self.meta {
+            if let Some(index) = meta.index {
+                headers.insert("x-consul-index", HeaderValue::from(index));
+            }
+            headers.insert("x-consul-knownleader", HeaderValue::from_static("true"));
+            headers.insert("x-consul-lastcontact", HeaderValue::from_static("0"));
+            let consistency = HeaderValue::from_static(meta.consistency.as_str());
+            headers.insert("x-consul-effective-consistency", consistency);
+            headers.insert("x-consul-query-backend", HeaderValue::from_static("blocking-query"));
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        let content_type = if refusal.json { JSON } else { TEXT };
+        let meta = refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
+        let mut headers = Vec::new();
+        if let Some(allow) = refusal.allow {
+            headers.push((ALLOW, HeaderValue::from_static(allow)));
+        }
+        Answer { status: refusal.status, body: refusal.text.into(), content_type, meta, headers }
+    }
+}
+
+/// JSON as Go's encoder writes it.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
+    let mut bytes = Vec::with_capacity(256);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Go(CompactFormatter));
+    // Only a map whose keys are not text could fail, and none is.
+    let _ = value.serialize(&mut serializer);
+    bytes.into()
+}
+
+/// Go keeps JSON harmless inside HTML and JavaScript.
+struct Go(CompactFormatter);
+
+impl Formatter for Go {
+    fn write_string_fragment<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, from) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut chars = from.chars();
+            if let Some(c) = chars.next() {
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            }
+            rest = chars.as_str();
+        }
+        self.0.write_string_fragment(writer, rest)
+    }
+}
+
+/// Compact JSON with line breaks and four spaces a level, and a line feed at the end.
+fn indented(compact: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(compact.len() * 2);
+    let (mut depth, mut quoted, mut escaped, mut opened) = (0_usize, false, false, false);
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b' ', depth * 4));
+    };
+    for &byte in compact {
+        if quoted {
+            out.push(byte);
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+            continue;
+        }
+        let closes = matches!(byte, b'}' | b']');
+        if opened && !closes {
+            line(&mut out, depth);
+        }
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                out.push(byte);
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if !opened {
+                    line(&mut out, depth);
+                }
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            b'"' => {
+                quoted = true;
+                out.push(byte);
+            }
+            _ => out.push(byte),
+        }
+        opened = matches!(byte, b'{' | b'[');
+    }
+    out.push(b'\n');
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_as_go_does() {
+        assert_eq!(encode(&"a<b>&\"\n\u{2028}é"), "\"a\\u003cb\\u003e\\u0026\\\"\\n\\u2028é\"");
+    }
+
+    #[test]
+    fn pretty_is_four_spaces_and_a_line_feed() {
+        let value = serde_json::json!({ "A": [1, { "B": "x,{\\\"" }], "C": {}, "D": [] });
+        let pretty = "{\n    \"A\": [\n        1,\n        {\n            \"B\": \"x,{\\\\\\\"\"\n        }\n    ],\n    \"C\": {},\n    \"D\": []\n}\n";
+        assert_eq!(indented(&encode(&value)), pretty);
+    }
+}

@@ -1,0 +1,251 @@
+//! Reading a request: who asks, where, its parameters, its body.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use switchboard_facade::{Limits, Peer};
+use switchboard_model::Name;
+use switchboard_registry::Caller;
+
+use crate::lens::GoDuration;
+use crate::refusal::Refusal;
+
+/// The longest that a query blocks, and how long it blocks when it does not say.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const DEFAULT_WAIT: Duration = Duration::from_secs(300);
+
+/// A request, its body not yet read.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) caller: Caller,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    /// What follows the route's own path, percent-decoded, slashes included.
+    pub(crate) rest: String,
+    /// The node that the path names before `/v1/`.
+    pub(crate) node: Option<Name>,
+    pub(crate) consistency: Consistency,
+    pub(crate) target: String,
+    query: Vec<(String, String)>,
+    body: Incoming,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Consistency {
+    Default,
+    Stale,
+    Consistent,
+}
+
+impl Consistency {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Consistency::Default => "leader",
+            Consistency::Stale => "stale",
+            Consistency::Consistent => "consistent",
+        }
+    }
+}
+
+/// A wish to be answered only when something is newer than the index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocking {
+    pub(crate) index: u64,
+    pub(crate) wait: Duration,
+}
+
+impl Ask {
+    pub(crate) fn new(request: Request<Incoming>, node: Option<Name>, rest: String) -> Result<Ask, Refusal> {
+        let (parts, body) = request.into_parts();
+        let query = parse_query(parts.uri.query().unwrap_or_default())
+            .ok_or_else(|| Refusal::failed(""))?;
+        let target = parts.uri.path_and_query().map(|p| p.as_str().to_owned()).unwrap_or_default();
+        let mut ask = Ask {
+            caller: caller(parts.extensions.get()),
+            method: parts.method,
+            headers: parts.headers,
+            rest,
+            node,
+            consistency: Consistency::Default,
+            target,
+            query,
+            body,
+        };
+        ask.consistency = ask.consistency()?;
+        Ok(ask)
+    }
+
+    fn consistency(&self) -> Result<Consistency, Refusal> {
+        let stale = self.has("stale") || self.get("max_stale").is_some();
+        match (stale, self.has("consistent")) {
+            (true, true) => {
+                Err(Refusal::bad("Cannot specify ?stale with ?consistent, conflicting semantics."))
+            }
+            (_, true) if self.has("cached") => {
+                Err(Refusal::bad("Cannot specify ?cached with ?consistent, conflicting semantics."))
+            }
+            (true, false) => Ok(Consistency::Stale),
+            (false, true) => Ok(Consistency::Consistent),
+            (false, false) => Ok(Consistency::Default),
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.query.iter().any(|(key, _)| key == name)
+    }
+
+    /// The first value; None: not given, or given empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+    }
+
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What follows the route's path, which must be there.
+    pub(crate) fn rest(&self, missing: &str) -> Result<&str, Refusal> {
+        if self.rest.is_empty() { Err(Refusal::bad(missing)) } else { Ok(&self.rest) }
+    }
+
+    pub(crate) fn pretty(&self) -> bool {
+        self.has("pretty")
+    }
+
+    /// The datacenter that is asked, which has to be this one.
+    pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
+        match self.get("datacenter").or_else(|| self.get("dc")) {
+            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => Err(Refusal::failed("No path to datacenter")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn blocking(&self) -> Result<Option<Blocking>, Refusal> {
+        let wait = match self.get("wait") {
+            Some(text) => GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0,
+            None => DEFAULT_WAIT,
+        };
+        let index = match self.get("index") {
+            Some(text) => text.parse::<u64>().map_err(|_| Refusal::bad("Invalid index"))?,
+            None => 0,
+        };
+        let wait = if wait.is_zero() { DEFAULT_WAIT } else { wait.min(LONGEST_WAIT) };
+        // Spread over a sixteenth more, so that those who came together do not come back together.
+        let wait = wait + wait.mul_f64(fastrand::f64() / 16.0);
+        Ok((index > 0).then_some(Blocking { index, wait }))
+    }
+
+    /// A boolean whose mere presence means true. None: it is not there.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        let Some((_, value)) = self.query.iter().find(|(key, _)| key == name) else { return Ok(None) };
+        match value.as_str() {
+            "" => Ok(Some(true)),
+            value => match go_bool(value) {
+                Some(value) => Ok(Some(value)),
+                None => Err(Refusal::bad(format!("Invalid value for ?{name}"))),
+            },
+        }
+    }
+
+    pub(crate) async fn bytes(&mut self, limits: &Limits, most: usize) -> Result<Bytes, TooMuch> {
+        let limited = Limited::new(&mut self.body, most.min(limits.body_bytes));
+        match tokio::time::timeout(limits.body_timeout.0, limited.collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(TooMuch::Large),
+            Ok(Err(error)) => Err(TooMuch::Broken(error.to_string())),
+            Err(_) => Err(TooMuch::Slow),
+        }
+    }
+
+    /// Reads a JSON body.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self, limits: &Limits) -> Result<T, Refusal> {
+        let bytes = self.bytes(limits, usize::MAX).await?;
+        decode(&bytes)
+    }
+
+    /// Reads a JSON body that may be left out.
+    pub(crate) async fn json_or_nothing<T: DeserializeOwned + Default>(
+        &mut self,
+        limits: &Limits,
+    ) -> Result<T, Refusal> {
+        let bytes = self.bytes(limits, usize::MAX).await?;
+        if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
+    }
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+pub(crate) enum TooMuch {
+    Large,
+    Slow,
+    Broken(String),
+}
+
+impl From<TooMuch> for Refusal {
+    fn from(why: TooMuch) -> Refusal {
+        match why {
+            TooMuch::Large => Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "Request body too large; raise consul.limits.body_bytes if it has to be",
+            ),
+            TooMuch::Slow => Refusal::new(StatusCode::REQUEST_TIMEOUT, "Request body did not arrive in time"),
+            TooMuch::Broken(why) => Refusal::bad(format!("Request body could not be read: {why}")),
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    if bytes.is_empty() {
+        return Err(Refusal::bad("Request decode failed: EOF"));
+    }
+    // Go reads the first value and leaves what follows it alone.
+    let mut decoder = serde_json::Deserializer::from_slice(bytes);
+    T::deserialize(&mut decoder).map_err(|error| Refusal::bad(format!("Request decode failed: {}", plain(&error))))
+}
+
+/// The decoder's message without the place, where it is one of Go's.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("json: ").and_then(|_| text.rsplit_once(" at line ")) {
+        Some((said, _)) => said.to_owned(),
+        None => text,
+    }
+}
+
+pub(crate) fn caller(peer: Option<&Peer>) -> Caller {
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    Caller { through: "consul", peer: Some(peer.map_or(unknown, |peer| peer.0.ip())) }
+}
+
+/// What Go's `strconv.ParseBool` takes.
+pub(crate) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// None: it holds a broken escape.
+fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+        if byte == b'%' && !(hex(bytes.next()) && hex(bytes.next())) {
+            return None;
+        }
+    }
+    Some(form_urlencoded::parse(text.as_bytes()).map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
+}
+
+/// A path with its escapes undone. None: it is not text, or holds what cannot be printed.
+pub(crate) fn decode_path(path: &str) -> Option<String> {
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+}

@@ -1,0 +1,202 @@
+//! The operations, one file per family of routes: decode, ask the registry, encode.
+
+pub(crate) mod agent;
+pub(crate) mod catalog;
+pub(crate) mod catalog_write;
+pub(crate) mod health;
+pub(crate) mod register;
+pub(crate) mod report;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use async_trait::async_trait;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde_json::Value;
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
+use switchboard_model::{Name, NodeKey};
+use switchboard_registry::{Caller, Output};
+use tower_service::Service;
+
+use crate::answer::{Answer, Body};
+use crate::ask::{Ask, decode_path};
+use crate::config::Config;
+use crate::filter::{Filter, FilterError, Shape};
+use crate::identity::{Agent, Here, serf};
+use crate::plan::EnsureNode;
+use crate::refusal::Refusal;
+use crate::routes;
+
+/// Binds the listener.
+pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    let listener = Listener::bind("consul", &config.listen())?;
+    let here = Here::new(&config, listener.address())?;
+    Ok(Box::new(Consul { config, listener, here }))
+}
+
+struct Consul {
+    config: Config,
+    listener: Listener,
+    here: Here,
+}
+
+#[async_trait]
+impl Facade for Consul {
+    fn name(&self) -> &'static str {
+        "consul"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn listening(&self) -> Vec<Listening> {
+        vec![self.listener.listening("http")]
+    }
+
+    async fn serve(self: Box<Self>, context: Context) -> anyhow::Result<()> {
+        let meters = HttpMeters::default();
+        meters.register("consul", &context.metrics);
+        let (limits, stop) = (self.config.limits, context.stop.clone());
+        let state = Shared(Arc::new(State { config: self.config, here: self.here, context }));
+        let ours = tokio::spawn(state.clone().register_own_node());
+        serve_http(self.listener, limits, meters, Front(state), stop).await;
+        ours.abort();
+        Ok(())
+    }
+}
+
+/// What every operation needs.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) here: Here,
+    pub(crate) context: Context,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<State>);
+
+impl std::ops::Deref for Shared {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// Our own node is there before anyone registers on it.
+    async fn register_own_node(self) {
+        let registry = &self.context.registry;
+        if registry.loaded().await.is_err() {
+            return;
+        }
+        let wish = self.ensure(&self.here.own(), true);
+        let submitted = match wish {
+            Ok(wish) => registry.submit(&Caller::internal("consul"), wish).await.map(|_| ()).map_err(Into::into),
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = submitted {
+            tracing::warn!(why = refusal.text, node = %self.here.node, "cannot register this registry's own node");
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn ensure(&self, agent: &Agent, refresh: bool) -> Result<EnsureNode, Refusal> {
+        Ok(EnsureNode { node: self.here.node_record(agent)?, serf: serf(agent.key())?, refresh })
+    }
+
+    /// The newest output of a check.
+    pub(crate) fn output(&self) -> impl Fn(&switchboard_model::CheckKey) -> Option<Output> {
+        |key| self.context.registry.output(key)
+    }
+
+    pub(crate) fn node_key(name: &str) -> Result<NodeKey, Refusal> {
+        Ok(NodeKey { namespace: Name::default_namespace(), node: Name::parse("node", name)? })
+    }
+}
+
+/// The expression of `?filter=`, if there is one.
+pub(crate) fn filter_of(ask: &Ask, shape: &'static Shape) -> Result<Option<Filter>, Refusal> {
+    ask.get("filter").map(|text| Filter::parse(text, shape)).transpose().map_err(failed)
+}
+
+/// Those that the expression lets through.
+pub(crate) fn filtered<T: Serialize>(filter: Option<&Filter>, items: Vec<T>) -> Result<Vec<T>, Refusal> {
+    let Some(filter) = filter else { return Ok(items) };
+    let mut kept = Vec::new();
+    for item in items {
+        if filter.matches(&serde_json::to_value(&item).unwrap_or(Value::Null)).map_err(failed)? {
+            kept.push(item);
+        }
+    }
+    Ok(kept)
+}
+
+fn failed(error: FilterError) -> Refusal {
+    Refusal::failed(error.to_string())
+}
+
+/// Requests on their way to their route.
+#[derive(Clone)]
+struct Front(Shared);
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let state = self.0.clone();
+        Box::pin(async move {
+            let pretty = request.uri().query().is_some_and(|query| {
+                query.split('&').any(|part| part == "pretty" || part.starts_with("pretty="))
+            });
+            let answer = answer(state, request).await.unwrap_or_else(Answer::from);
+            Ok(answer.into_response(pretty))
+        })
+    }
+}
+
+async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let path = request.uri().path().to_owned();
+    let (node, path) = named_node(&path)?;
+    let Some((route, rest)) = routes::find(path) else {
+        return Err(Refusal::missing(match path {
+            "/" => "Consul's API without its UI: paths start with /v1/.",
+            _ if path.contains("/v1/") => "Invalid URL path: not a recognized HTTP API endpoint\n",
+            _ => "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n",
+        }));
+    };
+    if request.method() == Method::OPTIONS {
+        return Ok(Answer::empty().with("allow", route.allow));
+    }
+    if !route.takes(request.method().as_str()) {
+        let text = format!("method {} not allowed", request.method());
+        let allow = Some(route.allow);
+        return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text) });
+    }
+    let rest = decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
+    let ask = Ask::new(request, node, rest)?;
+    (route.run)(state, ask).await
+}
+
+/// `/node/<name>/v1/...`: the same path, spoken for a node by name.
+fn named_node(path: &str) -> Result<(Option<Name>, &str), Refusal> {
+    let Some(rest) = path.strip_prefix("/node/") else { return Ok((None, path)) };
+    let Some(end) = rest.find('/') else { return Ok((None, path)) };
+    let (name, path) = rest.split_at(end);
+    let name = decode_path(name).ok_or_else(|| Refusal::bad("Invalid node name"))?;
+    Ok((Some(Name::parse("node", &name)?), path))
+}

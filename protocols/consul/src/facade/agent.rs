@@ -1,0 +1,231 @@
+//! `agent/…` and `status/…`, as far as they are read: what the agent of the client's node knows.
+
+use std::collections::{BTreeMap, hash_map::DefaultHasher};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+use switchboard_model::{DEFAULT_NAMESPACE, Lifecycle, Selector};
+use switchboard_registry::{InstanceView, Snapshot};
+
+use super::{Shared, State, filter_of, filtered};
+use crate::answer::{Answer, encode};
+use crate::ask::Ask;
+use crate::filter::shapes;
+use crate::identity::Agent;
+use crate::lens::{agent_service, checks_of, checks_of_node};
+use crate::refusal::Refusal;
+use crate::wire;
+
+pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let here = &state.here;
+    let agent = here.agent_of(&ask)?;
+    let id = crate::lens::NodeWords::of(&here.node_record(&agent)?.annex).id;
+    Ok(Answer::json(&json!({
+        "Config": {
+            "Datacenter": here.datacenter,
+            "PrimaryDatacenter": here.datacenter,
+            "NodeName": agent.name.as_str(),
+            "NodeID": id,
+            "Revision": "",
+            "Server": agent.is_own,
+            "Version": state.config.version,
+            "BuildDate": "1970-01-01T00:00:01Z",
+            "SessionTTLMin": 10_000_000_000_u64,
+        },
+        "DebugConfig": {},
+        "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
+        "Member": state.member(&agent),
+        "Stats": {
+            "switchboard": { "version": state.context.about.version, "engine": state.context.about.engine },
+        },
+        "Meta": here.node_meta_of(&agent),
+    })))
+}
+
+pub(crate) async fn members(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let filter = filter_of(&ask, &shapes::AGENT_MEMBER)?;
+    let mut own = state.here.own();
+    if ask.get("wan").is_some() {
+        let name = format!("{}.{}", own.name, state.here.datacenter);
+        own.name = switchboard_model::Name::parse("node", &name)?;
+    }
+    Ok(Answer::json(&filtered(filter.as_ref(), vec![state.member(&own)])?))
+}
+
+impl State {
+    fn member(&self, agent: &Agent) -> Value {
+        json!({
+            "Name": agent.name.as_str(),
+            "Addr": agent.address,
+            "Port": self.here.http_port,
+            "Tags": {
+                "role": if agent.is_own { "consul" } else { "node" },
+                "dc": self.here.datacenter,
+                "id": self.here.node_id,
+                "build": format!("{}:", self.config.version),
+                "vsn": "2",
+            },
+            "Status": 1,
+            "ProtocolMin": 1, "ProtocolMax": 5, "ProtocolCur": 2,
+            "DelegateMin": 2, "DelegateMax": 5, "DelegateCur": 4,
+        })
+    }
+}
+
+pub(crate) async fn version(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
+    Ok(Answer::json(&json!({
+        "SHA": "",
+        "BuildDate": "1970-01-01T00:00:01Z",
+        "HumanVersion": state.config.version,
+        "FIPS": "",
+    })))
+}
+
+pub(crate) async fn leader(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    ask.check_datacenter(&state.here.datacenter)?;
+    state.context.registry.view(&ask.caller)?;
+    Ok(Answer::json(&format!("{}:{}", state.here.address, state.here.http_port)))
+}
+
+pub(crate) async fn peers(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    ask.check_datacenter(&state.here.datacenter)?;
+    Ok(Answer::json(&[format!("{}:{}", state.here.address, state.here.http_port)]))
+}
+
+/// What is registered on the agent's node.
+fn on_agent<'a>(view: &'a Snapshot, agent: &Agent) -> impl Iterator<Item = &'a Arc<InstanceView>> {
+    let members = view.node(&agent.key()).map(|node| node.members.iter()).into_iter().flatten();
+    members.filter_map(|member| view.instance(member))
+}
+
+pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let filter = filter_of(&ask, &shapes::AGENT_SERVICE)?;
+    let view = state.context.registry.view(&ask.caller)?;
+    let agent = state.here.agent_of(&ask)?;
+    let services: Vec<_> = on_agent(&view, &agent).map(|view| agent_service(&state.here, view)).collect();
+    let services = filtered(filter.as_ref(), services)?;
+    let services: BTreeMap<_, _> = services.into_iter().map(|service| (service.id, service)).collect();
+    Ok(Answer::json(&services))
+}
+
+pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let filter = filter_of(&ask, &shapes::AGENT_CHECK)?;
+    let view = state.context.registry.view(&ask.caller)?;
+    let agent = state.here.agent_of(&ask)?;
+    let mut checks: Vec<wire::Check<'_>> = Vec::new();
+    if let Some(node) = view.node(&agent.key()) {
+        // The agent does not watch itself.
+        checks.extend(checks_of_node(&node.facts, state.output()).filter(|check| check.check_id != crate::identity::SERF));
+    }
+    checks.extend(on_agent(&view, &agent).flat_map(|view| checks_of(view, state.output(), false)));
+    let checks = filtered(filter.as_ref(), checks)?;
+    let checks: BTreeMap<String, _> = checks.into_iter().map(|check| (check.check_id.to_string(), check)).collect();
+    Ok(Answer::json(&checks))
+}
+
+pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let id = ask.rest("Missing service ID")?;
+    let registry = &state.context.registry;
+    let agent = state.here.agent_of(&ask)?;
+    let wait = match ask.get("wait") {
+        Some(text) => crate::lens::GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0,
+        None => std::time::Duration::from_secs(300),
+    };
+    let until = tokio::time::Instant::now() + wait.min(std::time::Duration::from_secs(600));
+    let missing = || Refusal::missing(format!("unknown service ID: {id}"));
+    loop {
+        let view = registry.view(&ask.caller)?;
+        let found = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id).ok_or_else(missing)?;
+        let mut service = agent_service(&state.here, found);
+        let hash = hash_of(&service);
+        if ask.get("hash").is_none_or(|have| have != hash) || tokio::time::Instant::now() >= until {
+            service.content_hash = Some(hash.clone());
+            return Ok(Answer::json(&service).with("x-consul-contenthash", &hash));
+        }
+        let selector = Selector::Service(found.key().service_key());
+        let mut watch = registry.watch(&ask.caller, &selector, view.revision())?;
+        drop(view);
+        let _ = tokio::time::timeout_at(until, watch.next()).await;
+        if registry.waiting_for().is_some() {
+            return Err(Refusal::is_leaderless());
+        }
+    }
+}
+
+fn hash_of<T: Serialize>(value: &T) -> String {
+    let mut hasher = DefaultHasher::new();
+    encode(value).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+pub(crate) async fn health_by_id(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let id = ask.rest("Missing serviceID")?;
+    let view = state.context.registry.view(&ask.caller)?;
+    let agent = state.here.agent_of(&ask)?;
+    let Some(found) = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id) else {
+        let reason = format!("ServiceId {id} not found");
+        let nothing = wire::AgentHealth { aggregated_status: "critical", service: None, checks: None };
+        return Ok(told(&ask, StatusCode::NOT_FOUND, &reason, &nothing));
+    };
+    let (word, status) = aggregated(found);
+    Ok(told(&ask, status, word, &state.agent_health(found, word)))
+}
+
+pub(crate) async fn health_by_name(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing service Name")?;
+    let view = state.context.registry.view(&ask.caller)?;
+    let agent = state.here.agent_of(&ask)?;
+    let service = view.service(DEFAULT_NAMESPACE, name);
+    let found: Vec<_> = service
+        .iter()
+        .flat_map(|service| service.instances())
+        .filter(|view| view.key().node.as_ref() == Some(&agent.name))
+        .collect();
+    let worst = found.iter().map(|view| aggregated(view)).max_by_key(|(word, _)| severity(word));
+    let Some((word, status)) = worst else {
+        let reason = format!("ServiceName {name} Not Found");
+        return Ok(told(&ask, StatusCode::NOT_FOUND, &reason, &Value::Array(Vec::new())));
+    };
+    let all: Vec<_> = found.iter().map(|view| state.agent_health(view, aggregated(view).0)).collect();
+    Ok(told(&ask, status, word, &all))
+}
+
+impl State {
+    fn agent_health<'a>(&'a self, view: &'a InstanceView, word: &'static str) -> wire::AgentHealth<'a> {
+        let checks = checks_of(view, self.output(), true);
+        let checks = checks.into_iter().filter(|check| check.check_id != crate::identity::SERF).collect();
+        wire::AgentHealth { aggregated_status: word, service: Some(agent_service(&self.here, view)), checks: Some(checks) }
+    }
+}
+
+fn told<T: Serialize>(ask: &Ask, status: StatusCode, reason: &str, value: &T) -> Answer {
+    let accept = ask.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let as_text = ask.get("format") == Some("text") || accept.starts_with("text/plain");
+    let answer = if as_text { Answer::text(reason) } else { Answer::json(value) };
+    answer.with_status(status).with("x-consul-reason", reason)
+}
+
+fn severity(word: &str) -> u8 {
+    match word {
+        "maintenance" => 3,
+        "critical" => 2,
+        "warning" => 1,
+        _ => 0,
+    }
+}
+
+/// An instance's health in one word, and as a status of HTTP.
+fn aggregated(view: &InstanceView) -> (&'static str, StatusCode) {
+    use switchboard_model::Health::{Critical, Draining, Lapsed, OutOfService, Passing, Starting, Suspect, Warning};
+    let in_maintenance = view.instance.lifecycle != Lifecycle::Up
+        || view.node.iter().flat_map(|node| node.checks.iter()).any(|check| check.key.id.as_str() == "_node_maintenance");
+    match view.health {
+        _ if in_maintenance => ("maintenance", StatusCode::SERVICE_UNAVAILABLE),
+        Passing | Suspect => ("passing", StatusCode::OK),
+        Warning => ("warning", StatusCode::TOO_MANY_REQUESTS),
+        Critical | Lapsed | Starting | Draining | OutOfService => ("critical", StatusCode::SERVICE_UNAVAILABLE),
+    }
+}

@@ -1,0 +1,144 @@
+//! `catalog/…`, as far as it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use serde::Serialize;
+use switchboard_model::{DEFAULT_NAMESPACE, Name, Selector};
+use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
+
+use super::health::{fits, fits_node, is_nodeless};
+use super::{Shared, State, filter_of, filtered};
+use crate::answer::Answer;
+use crate::ask::Ask;
+use crate::block::Index;
+use crate::filter::shapes;
+use crate::lens::{catalog_row, node_to_wire, service_to_wire};
+use crate::refusal::Refusal;
+use crate::wire;
+
+pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
+    Ok(Answer::json(&[&state.here.datacenter]))
+}
+
+pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let filter = filter_of(&ask, &shapes::NODE)?;
+    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().nodes);
+    let (view, index) = state.settle(&ask, || Selector::Everything, is_node, index).await?;
+    let nodes = view.nodes(Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts)));
+    let nodes: Vec<_> = nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
+}
+
+fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
+    node.members.iter().find_map(|member| view.instance(member)).map(AsRef::as_ref)
+}
+
+pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
+    let everywhere = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
+    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().instances);
+    let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
+    // Its own server is a service in every datacenter.
+    let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::from([("consul", BTreeSet::new())]);
+    for service in view.services(Bound::Unbounded) {
+        if service.key.namespace.as_str() != DEFAULT_NAMESPACE {
+            continue;
+        }
+        for instance in service.instances().filter(|view| fits_node(&state.here, &ask, view.node.as_deref())) {
+            if let Some(filter) = &filter {
+                let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
+                if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {
+                    continue;
+                }
+            }
+            let all = tags.entry(service.key.service.as_str()).or_default();
+            all.extend(instance.instance.tags.iter().map(AsRef::as_ref));
+        }
+    }
+    Ok(Answer::json(&tags).at(&ask, index))
+}
+
+pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing service name")?;
+    let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
+    let (view, index) = state.settle_service(&ask, name).await?;
+    let instances = view.service(DEFAULT_NAMESPACE, name);
+    let instances = instances.iter().flat_map(|service| service.instances());
+    let rows = instances.filter(|view| fits(&state.here, &ask, view));
+    let rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    Ok(Answer::json(&filtered(filter.as_ref(), rows)?).at(&ask, index))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeWith<'a, S> {
+    node: Option<wire::Node<'a>>,
+    services: S,
+}
+
+pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing node name")?;
+    let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
+    let (view, index) = state.settle_node(&ask, name).await?;
+    let Some((node, services)) = state.on_node(&view, name)? else {
+        return Ok(Answer::bytes("null").at(&ask, index));
+    };
+    let services = filtered(filter.as_ref(), services)?;
+    let services: BTreeMap<_, _> = services.into_iter().map(|service| (service.id, service)).collect();
+    Ok(Answer::json(&NodeWith { node: Some(node), services }).at(&ask, index))
+}
+
+pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing node name")?;
+    let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
+    let (view, index) = state.settle_node(&ask, name).await?;
+    let Some((node, services)) = state.on_node(&view, name)? else {
+        let nothing = NodeWith::<Vec<wire::Service<'_>>> { node: None, services: Vec::new() };
+        return Ok(Answer::json(&nothing).at(&ask, index));
+    };
+    let services = filtered(filter.as_ref(), services)?;
+    Ok(Answer::json(&NodeWith { node: Some(node), services }).at(&ask, index))
+}
+
+type OnNode<'a> = (wire::Node<'a>, Vec<wire::Service<'a>>);
+
+impl State {
+    async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(switchboard_registry::View, u64), Refusal> {
+        let key = State::node_key(name)?;
+        let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
+        let index = |view: &switchboard_registry::View| {
+            Index::Shared(view.touched().nodes.max(view.touched().instances))
+        };
+        let wakes = |what: &What| is_node(what) || is_registration(what);
+        self.settle(ask, selector, wakes, index).await
+    }
+
+    /// A node and the services on it. None: there is no such node.
+    fn on_node<'a>(&'a self, view: &'a Snapshot, name: &str) -> Result<Option<OnNode<'a>>, Refusal> {
+        if is_nodeless(name) {
+            let all = view.services(Bound::Unbounded).flat_map(|service| service.instances());
+            let all = all.filter(|view| view.key().node.is_none());
+            return Ok(Some((self.here.nodeless(), all.map(|view| service_to_wire(view)).collect())));
+        }
+        let Some(node) = view.node(&State::node_key(name)?) else { return Ok(None) };
+        let members = node.members.iter().filter_map(|member| view.instance(member));
+        let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
+        Ok(Some((wire, members.map(|view| service_to_wire(view)).collect())))
+    }
+}
+
+fn is_node(what: &What) -> bool {
+    matches!(what, What::Node { .. })
+}
+
+/// An instance came, went, or was registered anew; its health is another matter.
+fn is_registration(what: &What) -> bool {
+    match what {
+        What::Instance { before: Some(before), after: Some(after) } => {
+            before.instance.modified != after.instance.modified
+        }
+        What::Instance { .. } => true,
+        What::Node { .. } | What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
+    }
+}

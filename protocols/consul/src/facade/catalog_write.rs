@@ -1,0 +1,135 @@
+//! `catalog/register` and `catalog/deregister`: what somebody else found out, written as it is.
+
+use http::StatusCode;
+use switchboard_model::{CheckKey, Id, Metadata, Node, NodeKey, Owner};
+use switchboard_registry::View;
+use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
+
+use super::{Shared, State};
+use super::health::is_nodeless;
+use crate::answer::Answer;
+use crate::ask::Ask;
+use crate::identity::NODELESS;
+use crate::lens::{Given, NodeWords, check_from_catalog, instance_from_body};
+use crate::plan::{RegisterInCatalog, on_node};
+use crate::refusal::Refusal;
+use crate::wire::{CatalogDeregister, CatalogRegister};
+
+pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
+    let body: CatalogRegister = ask.json(&state.config.limits).await?;
+    state.here_only(&ask, &body.datacenter)?;
+    if body.node.is_empty() {
+        return Err(Refusal::failed("Must provide node"));
+    }
+    if !body.id.is_empty() && uuid::Uuid::parse_str(&body.id).is_err() {
+        return Err(Refusal::failed(format!("Bad node ID: uuid string is wrong length or malformed: {:?}", body.id)));
+    }
+    let nodeless = is_nodeless(&body.node);
+    if body.address.is_empty() && !body.skip_node_update && !nodeless {
+        return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
+    }
+    let key = State::node_key(&body.node)?;
+    let view = state.context.registry.view(&ask.caller)?;
+    let address = match view.node(&key).and_then(|node| node.facts.node.as_ref()) {
+        Some(node) if body.address.is_empty() => node.address.to_string(),
+        _ => body.address.clone(),
+    };
+    let node = if nodeless || address.is_empty() { None } else { Some(node(&body, key.clone(), &address)?) };
+    if node.is_none() && !nodeless {
+        return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
+    }
+    let given = Given { node: node.as_ref().map(|node| node.key.node.clone()), node_address: &address, by_agent: false };
+    let instance = match &body.service {
+        Some(service) if service.service.is_empty() && service.name.is_empty() => {
+            let why = if service.id.is_empty() {
+                "Must provide service name (Service.Service)"
+            } else {
+                "Must provide service name (Service.Service) when service ID is provided"
+            };
+            return Err(Refusal::failed(why));
+        }
+        Some(service) => Some(instance_from_body(&given, service)?),
+        None => None,
+    };
+    let mut checks = Vec::new();
+    for check in body.check.iter().chain(&body.checks) {
+        if !check.node.is_empty() && !check.node.eq_ignore_ascii_case(&body.node) {
+            return Err(Refusal::failed(format!(
+                "check registration for node {:?} does not match register request node {:?}",
+                check.node, body.node
+            )));
+        }
+        let service_id = Some(check.service_id.clone()).filter(|id| !id.is_empty());
+        if nodeless && service_id.is_none() {
+            return Err(Refusal::bad(format!("{NODELESS} is no node; its checks are those of its services")));
+        }
+        checks.push((service_id, check_from_catalog(Owner::Node(key.clone()), check)?));
+    }
+    let wish = RegisterInCatalog { node, skip_node: body.skip_node_update, instance, checks };
+    state.context.registry.submit(&ask.caller, wish).await?;
+    Ok(Answer::bytes("true"))
+}
+
+fn node(body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
+    let id = uuid::Uuid::parse_str(&body.id).map(|id| id.to_string()).unwrap_or_default();
+    let words = NodeWords { id, tagged: body.tagged_addresses.clone() };
+    let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
+    Ok(Node { key, address: address.into(), metadata, annex: words.annex()? })
+}
+
+pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
+    let body: CatalogDeregister = ask.json(&state.config.limits).await?;
+    state.here_only(&ask, &body.datacenter)?;
+    if body.node.is_empty() {
+        return Err(Refusal::failed("Must provide node"));
+    }
+    let registry = &state.context.registry;
+    let view = registry.view(&ask.caller)?;
+    let key = State::node_key(&body.node)?;
+    let node = (!is_nodeless(&body.node)).then_some(&key);
+    // What is gone already is as it should be.
+    if !body.service_id.is_empty() {
+        if let Some(instance) = on_node(&view, node, &body.service_id) {
+            registry.submit(&ask.caller, Deregister { key: instance.clone() }).await?;
+        }
+    } else if !body.check_id.is_empty() {
+        if let Some(key) = check_on(&view, &key, &body.check_id)? {
+            registry.submit(&ask.caller, DeleteCheck { key }).await?;
+        }
+    } else if node.is_none() {
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{NODELESS} stands for all instances without a node")));
+    } else if view.node(&key).is_some() {
+        registry.submit(&ask.caller, DeleteNode { key, with_instances: true }).await?;
+    }
+    Ok(Answer::bytes("true"))
+}
+
+/// The check of this id on a node or on one of its instances.
+pub(super) fn check_on(view: &View, node: &NodeKey, id: &str) -> Result<Option<CheckKey>, Refusal> {
+    let id = Id::parse("CheckID", id)?;
+    let Some(found) = view.node(node) else { return Ok(None) };
+    let owners = std::iter::once(Owner::Node(found.facts.key.clone()))
+        .chain(likely(view, node, id.as_str()))
+        .chain(found.members.iter().cloned().map(Owner::Instance));
+    let mut keys = owners.map(|owner| CheckKey { owner, id: id.clone() });
+    Ok(keys.find(|key| view.check(key).is_some()))
+}
+
+/// Whose check it is, if it is called as a check is called by default: `service:<id>` or `service:<id>:<n>`.
+fn likely(view: &View, node: &NodeKey, check: &str) -> impl Iterator<Item = Owner> {
+    let whole = check.strip_prefix("service:");
+    let numbered = whole.and_then(|rest| rest.rsplit_once(':')).map(|(id, _)| id);
+    let owner = |id| on_node(view, Some(node), id).cloned().map(Owner::Instance);
+    let owners: Vec<Owner> = whole.into_iter().chain(numbered).filter_map(owner).collect();
+    owners.into_iter()
+}
+
+impl State {
+    fn here_only(&self, ask: &Ask, datacenter: &str) -> Result<(), Refusal> {
+        ask.check_datacenter(&self.here.datacenter)?;
+        if datacenter.is_empty() || datacenter.eq_ignore_ascii_case(&self.here.datacenter) {
+            return Ok(());
+        }
+        Err(Refusal::failed("No path to datacenter"))
+    }
+}

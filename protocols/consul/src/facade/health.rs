@@ -1,0 +1,163 @@
+//! `health/…`: instances with what decides about them.
+
+use std::sync::Arc;
+
+use switchboard_model::{Name, Selector, ServiceKey, Status};
+use switchboard_registry::{InstanceView, Snapshot, What};
+
+use super::{Shared, State, filter_of, filtered};
+use crate::answer::{Answer, encode};
+use crate::ask::Ask;
+use crate::block::Index;
+use crate::filter::shapes;
+use crate::identity::NODELESS;
+use crate::lens::{as_status, checks_of, checks_of_node, node_to_wire, service_to_wire};
+use crate::refusal::Refusal;
+use crate::wire;
+
+/// The form of an encoded answer, where one is kept beside the service.
+const ALL: u64 = 0;
+const PASSING: u64 = 1;
+
+pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing service name")?;
+    let passing = ask.flag("passing")?.unwrap_or(false);
+    let filter = filter_of(&ask, &shapes::CHECK_SERVICE_NODE)?;
+    let (view, index) = state.settle_service(&ask, name).await?;
+    let namespace = switchboard_model::DEFAULT_NAMESPACE;
+    let Some(service) = view.service(namespace, name) else {
+        return Ok(Answer::bytes("[]").at(&ask, index));
+    };
+    let here = &state.here;
+    let plain = filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
+    // Outputs of checks are newer than the service's view, so an answer with any is made anew.
+    let element = |view| element(&state, view);
+    if plain && service.instances().all(|view| view.checks.is_empty()) {
+        let form = ("consul", if passing { PASSING } else { ALL });
+        let body = service.memo.get_or_encode(form, || {
+            let elements = service.instances().filter(|view| !passing || is_passing(view));
+            encode(&elements.map(|view| self::element(&state, view)).collect::<Vec<_>>())
+        });
+        return Ok(Answer::bytes(body).at(&ask, index));
+    }
+    let chosen = service.instances().filter(|view| !passing || is_passing(view));
+    let chosen: Vec<_> = chosen.filter(|view| fits(here, &ask, view)).map(element).collect();
+    Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
+}
+
+fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
+    wire::HealthElement {
+        node: node_to_wire(&state.here, view.node.as_deref(), Some(view)),
+        service: service_to_wire(view),
+        checks: checks_of(view, state.output(), true),
+    }
+}
+
+fn is_passing(view: &InstanceView) -> bool {
+    use switchboard_model::Health::{Passing, Suspect};
+    matches!(view.health, Passing | Suspect)
+}
+
+/// Whether an instance has all tags and node metadata that are asked for.
+pub(super) fn fits(here: &crate::identity::Here, ask: &Ask, view: &InstanceView) -> bool {
+    let tags = ask.all("tag").filter(|tag| !tag.is_empty());
+    let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
+    tags.all(|has| has) && fits_node(here, ask, view.node.as_deref())
+}
+
+pub(super) fn fits_node(
+    _here: &crate::identity::Here,
+    ask: &Ask,
+    node: Option<&switchboard_registry::NodeFacts>,
+) -> bool {
+    let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
+    ask.all("node-meta").all(|pair| {
+        let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
+        meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value)
+    })
+}
+
+pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing service name")?;
+    let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
+    let (view, index) = state.settle_service(&ask, name).await?;
+    let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
+    let instances = instances.iter().flat_map(|service| service.instances());
+    let checks = instances.filter(|view| fits_node(&state.here, &ask, view.node.as_deref()));
+    let checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
+}
+
+pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let name = ask.rest("Missing node name")?;
+    let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
+    let key = State::node_key(name)?;
+    let (view, index) = state
+        .settle(&ask, || Selector::Node(key.clone()), is_health, |view| Index::Shared(all_health(view)))
+        .await?;
+    let mut checks = Vec::new();
+    if let Some(node) = view.node(&key) {
+        checks.extend(checks_of_node(&node.facts, state.output()));
+        let members = node.members.iter().filter_map(|member| view.instance(member));
+        checks.extend(members.flat_map(|view| checks_of(view, state.output(), false)));
+    }
+    Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
+}
+
+pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    let word = ask.rest("Missing check state")?;
+    let wanted: Option<Status> = match word {
+        "any" => None,
+        word => Some(as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check state '{word}'")))?),
+    };
+    let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
+    let (view, index) =
+        state.settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view))).await?;
+    let mut checks = Vec::new();
+    for node in view.nodes(std::ops::Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts))) {
+        checks.extend(checks_of_node(&node.facts, state.output()));
+    }
+    let services = view.services(std::ops::Bound::Unbounded);
+    let instances = services.flat_map(|service| service.instances());
+    let instances = instances.filter(|view| fits_node(&state.here, &ask, view.node.as_deref()));
+    checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
+    checks.retain(|check| wanted.is_none_or(|wanted| check.status == wanted.as_str()));
+    Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
+}
+
+/// When anything was last touched that shows as a check.
+fn all_health(at: &Snapshot) -> switchboard_model::Revision {
+    let touched = at.touched();
+    touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
+}
+
+fn is_health(what: &What) -> bool {
+    match what {
+        What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
+        What::Lease { .. } | What::Entry { .. } => false,
+    }
+}
+
+impl State {
+    pub(super) async fn settle_service(
+        &self,
+        ask: &Ask,
+        name: &str,
+    ) -> Result<(switchboard_registry::View, u64), Refusal> {
+        let namespace = Name::default_namespace();
+        let key = ServiceKey { service: Name::parse("service", name)?, namespace };
+        let index = |view: &switchboard_registry::View| {
+            match view.service(key.namespace.as_str(), name) {
+                Some(service) => Index::Exact(service.revision),
+                // Absence is news only when the service was there.
+                None => Index::Shared(view.touched().extinction),
+            }
+        };
+        self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await
+    }
+}
+
+/// The node of an instance that names none is called so.
+pub(super) fn is_nodeless(name: &str) -> bool {
+    name.eq_ignore_ascii_case(NODELESS)
+}

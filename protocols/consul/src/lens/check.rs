@@ -1,0 +1,369 @@
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchboard_model::{
+    Check, CheckKey, HttpProbe, Id, Instance, Lifecycle, Owner, Probe, Standing, Status, Stored, Target, Thresholds,
+};
+use switchboard_registry::{InstanceView, NodeFacts, Output};
+
+use super::GoDuration;
+use super::node::annex_of;
+use crate::identity::node_name;
+use crate::refusal::Refusal;
+use crate::wire::{self, CatalogCheck, CheckBody};
+
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What Consul says about a check and the model has no noun for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
+struct Words {
+    /// The type, where the probe does not say it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    /// Registered by itself: durations that were not given are `0s` instead of nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    alone: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_timeout: bool,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    definition: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<(String, String)>,
+}
+
+/// Where a check stands, and what it is called when it does not say.
+#[derive(Clone, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) owner: Owner,
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
+    /// Registered by itself, not with its service.
+    pub(crate) alone: bool,
+    /// Loopback in a target is the client's own machine, which is not this one.
+    pub(crate) is_elsewhere: bool,
+}
+
+pub(crate) fn as_status(word: &str) -> Option<Status> {
+    match word {
+        "passing" => Some(Status::Passing),
+        "warning" => Some(Status::Warning),
+        "critical" => Some(Status::Critical),
+        _ => None,
+    }
+}
+
+pub(crate) fn word_of(status: Status) -> &'static str {
+    status.as_str()
+}
+
+pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Check, Refusal> {
+    let invalid = |why: &str| Refusal::bad(format!("Invalid check: {why}"));
+    let status = match body.status.as_str() {
+        "" => Status::Critical,
+        word => as_status(word).ok_or_else(|| {
+            Refusal::bad(if place.alone {
+                "Bad check status"
+            } else {
+                "Status for checks must 'passing', 'warning', 'critical'"
+            })
+        })?,
+    };
+    let probe = probe(place, body)?;
+    let (interval, ttl) = (body.interval.0, body.ttl.0);
+    if !interval.is_zero() && !ttl.is_zero() {
+        return Err(invalid("Interval and TTL cannot both be specified"));
+    }
+    let probe = match probe {
+        Some(_) if interval.is_zero() => {
+            return Err(invalid("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"));
+        }
+        Some(probe) => probe,
+        None if ttl.is_zero() => return Err(invalid("TTL must be > 0 for TTL checks")),
+        None => Probe::Ttl { ttl },
+    };
+    let (warning, critical) = (body.failures_before_warning, body.failures_before_critical);
+    if warning > critical {
+        return Err(invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical"));
+    }
+    if warning != 0 && warning != critical {
+        return Err(invalid("FailuresBeforeWarning other than FailuresBeforeCritical is not supported"));
+    }
+    let name = if body.name.is_empty() { place.name } else { &body.name };
+    let words = Words { alone: place.alone, has_timeout: !body.timeout.0.is_zero(), ..Words::default() };
+    let active = probe.is_active();
+    let is_node = matches!(place.owner, Owner::Node(_));
+    let check = Check {
+        key: CheckKey { owner: place.owner.clone(), id: Id::parse("CheckID", place.id)? },
+        name: name.into(),
+        notes: body.notes.as_str().into(),
+        probe,
+        interval: if active { interval.max(LEAST_INTERVAL) } else { Duration::ZERO },
+        timeout: match body.timeout.0 {
+            _ if !active => Duration::ZERO,
+            given if given.is_zero() => DEFAULT_TIMEOUT,
+            given => given,
+        },
+        thresholds: Thresholds {
+            unhealthy: critical.max(1),
+            healthy: body.success_before_passing.max(1),
+        },
+        status,
+        output: "".into(),
+        since_ms: 0,
+        suspect: false,
+        // A node outlives its checks.
+        deregister_after: Some(body.deregister_after.0).filter(|after| !after.is_zero() && !is_node),
+        annex: annex_of(&words, words == Words::default())?,
+    };
+    check.validate().map_err(|why| Refusal::bad(format!("Invalid check: {why}")))?;
+    Ok(check)
+}
+
+/// None: the provider reports.
+fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> {
+    if !body.script_args.is_empty() || !body.docker_container_id.is_empty() || !body.shell.is_empty() {
+        return Err(Refusal::failed(
+            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
+        ));
+    }
+    let unsupported = |what: &str| Err(Refusal::bad(format!("Invalid check: {what} checks are not supported")));
+    if !body.h2ping.is_empty() {
+        return unsupported("H2PING");
+    }
+    if !body.os_service.is_empty() {
+        return unsupported("OSService");
+    }
+    if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
+        return unsupported("Alias");
+    }
+    if body.tcp_use_tls {
+        return unsupported("TCPUseTLS");
+    }
+    let target = |text: &str| target(place, text);
+    let tls_name: Box<str> = body.tls_server_name.as_str().into();
+    let given = [&body.http, &body.tcp, &body.udp, &body.grpc].iter().filter(|text| !text.is_empty()).count();
+    if given > 1 {
+        return Err(Refusal::bad("Invalid check: only one of HTTP, TCP, UDP and GRPC may be specified"));
+    }
+    Ok(Some(match () {
+        () if !body.http.is_empty() => http_probe(place, body, tls_name)?,
+        () if !body.tcp.is_empty() => Probe::Tcp { target: target(&body.tcp)? },
+        () if !body.udp.is_empty() => Probe::Udp { target: target(&body.udp)? },
+        () if !body.grpc.is_empty() => {
+            if body.tls_skip_verify {
+                return unsupported("GRPC with TLSSkipVerify");
+            }
+            let (address, service) = body.grpc.split_once('/').unwrap_or((&body.grpc, ""));
+            let tls = body.grpc_use_tls.then_some(tls_name);
+            Probe::Grpc { target: target(address)?, service: service.into(), tls }
+        }
+        () => return Ok(None),
+    }))
+}
+
+fn http_probe(place: &Place<'_>, body: &CheckBody, tls_name: Box<str>) -> Result<Probe, Refusal> {
+    let broken = || Refusal::bad(format!("Invalid check: HTTP {:?} is not an http or https URL", body.http));
+    let url: http::Uri = body.http.parse().map_err(|_| broken())?;
+    let secure = match url.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(broken()),
+    };
+    let host = url.host().ok_or_else(broken)?;
+    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let headers = body.header.iter().flat_map(|(name, values)| {
+        values.iter().map(move |value| (name.as_str().into(), value.as_str().into()))
+    });
+    Ok(Probe::Http(Box::new(HttpProbe {
+        target: located(place, host, port),
+        method: if body.method.is_empty() { "GET".into() } else { body.method.as_str().into() },
+        path: url.path_and_query().map_or("/", |path| path.as_str()).into(),
+        headers: headers.collect(),
+        body: body.body.as_str().into(),
+        expect: Box::default(),
+        tls: secure.then_some(tls_name),
+        tls_skip_verify: secure && body.tls_skip_verify,
+    })))
+}
+
+fn target(place: &Place<'_>, text: &str) -> Result<Target, Refusal> {
+    let broken = || Refusal::bad(format!("Invalid check: {text:?} is not HOST:PORT"));
+    let (host, port) = text.rsplit_once(':').ok_or_else(broken)?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(broken)?;
+    Ok(located(place, host, port))
+}
+
+/// Loopback on a client's machine is where its instance is.
+fn located(place: &Place<'_>, host: &str, port: u16) -> Target {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let implied = host.is_empty() || (is_loopback && place.is_elsewhere);
+    Target { host: (!implied).then(|| host.into()), port: Some(port) }
+}
+
+/// A check that somebody else runs and reports by writing it again.
+pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
+    let status = match body.status.as_str() {
+        "" => Status::Critical,
+        word => as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check status: '{word}'")))?,
+    };
+    let id = if body.check_id.is_empty() { &body.name } else { &body.check_id };
+    let words = Words {
+        kind: body.kind.clone(),
+        definition: body.definition.clone(),
+        times: Some((body.interval.clone(), body.timeout.clone()))
+            .filter(|(interval, timeout)| !interval.is_empty() || !timeout.is_empty()),
+        ..Words::default()
+    };
+    let check = Check {
+        key: CheckKey { owner, id: Id::parse("CheckID", id)? },
+        name: body.name.as_str().into(),
+        notes: body.notes.as_str().into(),
+        probe: Probe::Manual,
+        interval: Duration::ZERO,
+        timeout: Duration::ZERO,
+        thresholds: Thresholds { unhealthy: 1, healthy: 1 },
+        status,
+        output: body.output.as_str().into(),
+        since_ms: 0,
+        suspect: false,
+        deregister_after: None,
+        annex: annex_of(&words, words == Words::default())?,
+    };
+    check.validate()?;
+    Ok(check)
+}
+
+/// `newest` is what the check said last, where that is newer than its record.
+pub(crate) fn check_to_wire<'a>(
+    node: &'a str,
+    instance: Option<&'a Instance>,
+    check: &'a Stored<Check>,
+    newest: Option<Output>,
+) -> wire::Check<'a> {
+    let words: Words =
+        check.annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let none = if words.alone { "0s" } else { "" };
+    let (interval, timeout) = match words.times {
+        Some(times) => times,
+        None if check.probe.is_active() => {
+            let timeout = GoDuration(check.timeout).to_string();
+            let timed = words.has_timeout || !words.alone && check.annex.get("consul").is_none();
+            (GoDuration(check.interval).to_string(), if timed { timeout } else { none.to_owned() })
+        }
+        None => (none.to_owned(), none.to_owned()),
+    };
+    let kind = match &check.probe {
+        Probe::Manual => Cow::Owned(words.kind),
+        probe => Cow::Borrowed(probe.kind()),
+    };
+    let output = newest.map_or(Cow::Borrowed(&*check.output), |newest| Cow::Owned(newest.text.to_string()));
+    wire::Check {
+        check_id: Cow::Borrowed(check.key.id.as_str()),
+        name: Cow::Borrowed(&check.name),
+        // A verdict that is not believed is not told either.
+        status: word_of(check.counted()),
+        notes: Cow::Borrowed(&check.notes),
+        output,
+        kind,
+        interval,
+        timeout,
+        definition: if words.definition.is_null() { Value::Object(Default::default()) } else { words.definition },
+        create_index: check.created.0,
+        modify_index: check.modified.0,
+        ..about(node, instance)
+    }
+}
+
+/// A check without anything in it but whom it is about.
+fn about<'a>(node: &'a str, instance: Option<&'a Instance>) -> wire::Check<'a> {
+    wire::Check {
+        node,
+        check_id: "".into(),
+        name: "".into(),
+        status: "critical",
+        notes: "".into(),
+        output: "".into(),
+        service_id: instance.map_or("", |instance| instance.key.id.as_str()),
+        service_name: instance.map_or("", |instance| instance.key.service.as_str()),
+        service_tags: wire::List(instance.map(|instance| &instance.tags)),
+        kind: "".into(),
+        interval: String::new(),
+        timeout: String::new(),
+        exposed_port: 0,
+        definition: Value::Object(Default::default()),
+        create_index: 0,
+        modify_index: 0,
+    }
+}
+
+/// The checks that decide about an instance: its node's, its own, and what Consul knows only as a check.
+pub(crate) fn checks_of<'a>(
+    view: &'a InstanceView,
+    newest: impl Fn(&CheckKey) -> Option<Output>,
+    with_node: bool,
+) -> Vec<wire::Check<'a>> {
+    let mut checks = Vec::new();
+    if with_node && let Some(node) = view.node.as_deref() {
+        checks.extend(checks_of_node(node, &newest));
+    }
+    let (node, instance) = (node_name(view.key()), &view.instance.value);
+    checks.extend(view.checks.iter().map(|check| check_to_wire(node, Some(instance), check, newest(&check.key))));
+    checks.extend(heartbeat(view));
+    checks.extend(out_of_service(view));
+    checks
+}
+
+pub(crate) fn checks_of_node<'a>(
+    node: &'a NodeFacts,
+    newest: impl Fn(&CheckKey) -> Option<Output>,
+) -> impl Iterator<Item = wire::Check<'a>> {
+    let name = node.key.node.as_str();
+    node.checks.iter().map(move |check| check_to_wire(name, None, check, newest(&check.key)))
+}
+
+/// The lease that an instance lives by, as a check.
+fn heartbeat(view: &InstanceView) -> Option<wire::Check<'_>> {
+    let lease = view.lease.as_deref()?;
+    let (status, output) = match lease.standing {
+        Standing::Live | Standing::Suspect { .. } => ("passing", ""),
+        Standing::Lapsed { .. } => ("critical", "TTL expired"),
+    };
+    Some(wire::Check {
+        check_id: Cow::Owned(format!("lease:{}", view.key().id)),
+        name: "Heartbeat".into(),
+        status,
+        output: output.into(),
+        kind: "ttl".into(),
+        create_index: lease.created.0,
+        modify_index: lease.modified.0,
+        ..about(node_name(view.key()), Some(&view.instance))
+    })
+}
+
+/// What its owner wants of an instance, where that is not traffic.
+fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
+    let instance = &view.instance;
+    if instance.lifecycle == Lifecycle::Up {
+        return None;
+    }
+    let reason = super::instance::maintenance(instance);
+    let notes = match reason.as_str() {
+        "" => Cow::Owned(format!("The instance is {}.", instance.lifecycle.as_str())),
+        _ => Cow::Owned(reason),
+    };
+    Some(wire::Check {
+        check_id: Cow::Owned(format!("_service_maintenance:{}", instance.key.id)),
+        name: "Service Maintenance Mode".into(),
+        notes,
+        kind: "maintenance".into(),
+        create_index: instance.created.0,
+        modify_index: instance.modified.0,
+        ..about(node_name(view.key()), Some(instance))
+    })
+}

@@ -1,0 +1,307 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchboard_model::{Annex, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags};
+use switchboard_registry::InstanceView;
+
+use super::node::{annex_of, node_to_wire};
+use crate::identity::Here;
+use crate::refusal::Refusal;
+use crate::wire::{self, ServiceBody};
+
+/// What Consul says about a service and the model has no noun for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
+struct Words {
+    /// It has no address of its own and is reached at its node's.
+    #[serde(skip_serializing_if = "is_false")]
+    at_node: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tagged: BTreeMap<String, wire::ServiceAddress>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    socket: String,
+    #[serde(skip_serializing_if = "is_false")]
+    tag_override: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<u32>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    region: String,
+    /// Why it was taken out, in its owner's words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    maintenance: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Words {
+    fn of(instance: &Instance) -> Words {
+        instance.annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+
+    fn annex(&self) -> Result<Annex, Rejection> {
+        annex_of(self, *self == Words::default())
+    }
+}
+
+/// The words of maintenance that an instance is in.
+pub(super) fn maintenance(instance: &Instance) -> String {
+    Words::of(instance).maintenance
+}
+
+/// The words of `after`, with the maintenance that `before` is in.
+pub(crate) fn maintenance_moved(before: &Instance, after: &Instance) -> Result<Annex, Rejection> {
+    Words { maintenance: maintenance(before), ..Words::of(after) }.annex()
+}
+
+/// The same instance, in or out of maintenance.
+pub(crate) fn maintained(instance: &Instance, reason: Option<&str>) -> Result<Instance, Rejection> {
+    let words = Words { maintenance: reason.unwrap_or_default().to_owned(), ..Words::of(instance) };
+    let lifecycle = if reason.is_some() { Lifecycle::OutOfService } else { Lifecycle::Up };
+    Ok(Instance { lifecycle, annex: words.annex()?, ..instance.clone() })
+}
+
+/// Where a service is registered.
+#[derive(Clone, Debug)]
+pub(crate) struct Given<'a> {
+    pub(crate) node: Option<Name>,
+    pub(crate) node_address: &'a str,
+    /// Agents fill in what the catalogue leaves as it is.
+    pub(crate) by_agent: bool,
+}
+
+pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Result<Instance, Refusal> {
+    let invalid = |why: &str| Refusal::bad(format!("Invalid {why}"));
+    let name = if body.name.is_empty() { &body.service } else { &body.name };
+    if name.is_empty() {
+        return Err(Refusal::bad("Missing service name"));
+    }
+    refuse_mesh(body)?;
+    if body.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+        return Err(invalid("service address"));
+    }
+    for (key, value) in &body.meta {
+        check_meta(key, value)?;
+    }
+    let id = if body.id.is_empty() { name } else { &body.id };
+    let ports = ports(body)?;
+    let (weight, warning) = weights(body)?;
+    let mut tagged = BTreeMap::new();
+    for (kind, address) in &body.tagged_addresses {
+        tagged.insert(kind.clone(), wire::ServiceAddress { address: address.address.clone(), port: port(address.port)? });
+    }
+    let main = ports.first().map_or(0, |port| port.number);
+    if given.by_agent
+        && let Ok(ip) = body.address.parse::<IpAddr>()
+    {
+        let kinds = if ip.is_ipv4() { ["lan_ipv4", "wan_ipv4"] } else { ["lan_ipv6", "wan_ipv6"] };
+        for kind in kinds {
+            let own = || wire::ServiceAddress { address: body.address.clone(), port: main };
+            tagged.entry(kind.to_owned()).or_insert_with(own);
+        }
+    }
+    let locality = body.locality.as_ref();
+    let words = Words {
+        at_node: body.address.is_empty(),
+        tagged,
+        socket: body.socket_path.clone(),
+        tag_override: body.enable_tag_override,
+        warning,
+        region: locality.map(|l| l.region.clone()).unwrap_or_default(),
+        maintenance: String::new(),
+    };
+    let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))
+        .map_err(|why| Refusal::bad(format!("Invalid Service Meta: {why}")))?;
+    let instance = Instance {
+        key: Arc::new(InstanceKey {
+            namespace: Name::default_namespace(),
+            service: Name::parse("Name", name)?,
+            node: given.node.clone(),
+            id: Id::parse("ID", id)?,
+        }),
+        address: if body.address.is_empty() { given.node_address.into() } else { body.address.as_str().into() },
+        ports: ports.into(),
+        tags: Tags::new(body.tags.iter().map(|tag| tag.as_str().into()))?,
+        metadata,
+        weight,
+        zone: locality.map(|l| l.zone.as_str()).filter(|zone| !zone.is_empty()).map(Into::into),
+        lifecycle: Lifecycle::Up,
+        lease: None,
+        origin: "consul".into(),
+        annex: words.annex()?,
+    };
+    instance.validate()?;
+    Ok(instance)
+}
+
+fn refuse_mesh(body: &ServiceBody) -> Result<(), Refusal> {
+    let says = |value: &Option<Value>| match value {
+        Some(Value::Object(fields)) => fields.values().any(|value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Object(inner) => !inner.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Bool(true) | Value::Number(_) => true,
+        }),
+        Some(Value::Null) | None => false,
+        Some(_) => true,
+    };
+    let refused = |what: &str| {
+        Err(Refusal::bad(format!("Invalid {what}: the service mesh is not part of this registry; leave it out")))
+    };
+    match () {
+        () if !body.kind.is_empty() => refused("Kind"),
+        () if says(&body.proxy) => refused("Proxy"),
+        () if says(&body.connect) => refused("Connect"),
+        () if !body.peer_name.is_empty() => refused("PeerName"),
+        () if !matches!(body.namespace.as_str(), "" | "default") => refused("Namespace"),
+        () if !matches!(body.partition.as_str(), "" | "default") => refused("Partition"),
+        () => Ok(()),
+    }
+}
+
+fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(Refusal::bad(format!("Invalid Service Meta: {why}")));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if key.is_empty() || key.chars().any(|c| !allowed(c)) {
+        return refuse(format!("Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"));
+    }
+    if key.len() > 128 || value.len() > 512 {
+        return refuse(format!("Couldn't load metadata pair ('{key}', ...): key or value is too long (limits: 128 and 512 characters)"));
+    }
+    Ok(())
+}
+
+fn port(number: i64) -> Result<u16, Refusal> {
+    u16::try_from(number).map_err(|_| Refusal::bad(format!("Invalid port: {number} is not between 0 and 65535")))
+}
+
+fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
+    let single = port(body.port)?;
+    if body.ports.is_empty() {
+        let number = Some(single).filter(|number| *number != 0);
+        return Ok(number.map(|number| Port { name: "".into(), number }).into_iter().collect());
+    }
+    let mut named = Vec::new();
+    for one in &body.ports {
+        let port = Port { name: one.name.as_str().into(), number: port(one.port)? };
+        // The default is the one that is meant by whoever names none.
+        if one.default { named.insert(0, port) } else { named.push(port) }
+    }
+    if single != 0 && named.first().is_some_and(|first| first.number != single) {
+        return Err(Refusal::bad("Validation failed: Port and Ports cannot both be specified"));
+    }
+    Ok(named)
+}
+
+/// The weight while passing, and the one while warning where it is not 1.
+fn weights(body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
+    let Some(weights) = &body.weights else { return Ok((1, None)) };
+    let within = |weight: i64, what: &str, least: i64| {
+        u32::try_from(weight).ok().filter(|_| (least..=65_535).contains(&weight)).ok_or_else(|| {
+            Refusal::new(StatusCode::BAD_REQUEST, format!("Invalid Weights: {what} must be between {least} and 65535"))
+        })
+    };
+    let warning = within(weights.warning, "Warning", 0)?;
+    Ok((within(weights.passing, "Passing", 1)?, Some(warning).filter(|warning| *warning != 1)))
+}
+
+pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {
+    let instance = &view.instance;
+    let words = Words::of(instance);
+    wire::Service {
+        id: instance.key.id.as_str(),
+        service: instance.key.service.as_str(),
+        tags: wire::List(Some(&instance.tags)),
+        address: own_address(instance, &words),
+        meta: wire::Pairs(Some(&instance.metadata)),
+        port: instance.port().unwrap_or(0),
+        ports: named_ports(instance),
+        weights: weights_to_wire(instance, &words),
+        enable_tag_override: words.tag_override,
+        locality: instance.zone.as_deref().map(|zone| wire::Locality { region: words.region.clone(), zone }),
+        tagged_addresses: words.tagged,
+        socket_path: words.socket,
+        proxy: Default::default(),
+        connect: Default::default(),
+        peer_name: "",
+        create_index: instance.created.0,
+        modify_index: instance.modified.0,
+    }
+}
+
+pub(crate) fn agent_service<'a>(here: &'a Here, view: &'a InstanceView) -> wire::AgentService<'a> {
+    let instance = &view.instance;
+    let words = Words::of(instance);
+    wire::AgentService {
+        id: instance.key.id.as_str(),
+        service: instance.key.service.as_str(),
+        tags: wire::List(Some(&instance.tags)),
+        meta: wire::Pairs(Some(&instance.metadata)),
+        port: instance.port().unwrap_or(0),
+        ports: named_ports(instance),
+        address: own_address(instance, &words),
+        weights: weights_to_wire(instance, &words),
+        enable_tag_override: words.tag_override,
+        socket_path: words.socket,
+        tagged_addresses: words.tagged,
+        content_hash: None,
+        datacenter: &here.datacenter,
+    }
+}
+
+pub(crate) fn catalog_row<'a>(here: &'a Here, view: &'a InstanceView) -> wire::CatalogRow<'a> {
+    let instance = &view.instance;
+    let words = Words::of(instance);
+    let node = node_to_wire(here, view.node.as_deref(), Some(view));
+    wire::CatalogRow {
+        id: node.id,
+        node: node.node,
+        address: node.address,
+        datacenter: node.datacenter,
+        tagged_addresses: node.tagged_addresses,
+        node_meta: node.meta,
+        service_kind: "",
+        service_id: instance.key.id.as_str(),
+        service_name: instance.key.service.as_str(),
+        service_tags: wire::List(Some(&instance.tags)),
+        service_address: own_address(instance, &words),
+        service_weights: weights_to_wire(instance, &words),
+        service_meta: wire::Pairs(Some(&instance.metadata)),
+        service_port: instance.port().unwrap_or(0),
+        service_ports: named_ports(instance),
+        service_enable_tag_override: words.tag_override,
+        service_tagged_addresses: words.tagged,
+        service_socket_path: words.socket,
+        service_proxy: Default::default(),
+        service_connect: Default::default(),
+        create_index: instance.created.0,
+        modify_index: instance.modified.0,
+    }
+}
+
+fn own_address<'a>(instance: &'a Instance, words: &Words) -> Cow<'a, str> {
+    if words.at_node { Cow::Borrowed("") } else { Cow::Borrowed(&*instance.address) }
+}
+
+fn weights_to_wire(instance: &Instance, words: &Words) -> wire::Weights {
+    wire::Weights { passing: instance.weight, warning: words.warning.unwrap_or(1) }
+}
+
+/// Only where there is more to say than one port without a name.
+fn named_ports(instance: &Instance) -> Vec<wire::NamedPort<'_>> {
+    match &*instance.ports {
+        [] => Vec::new(),
+        [only] if only.name.is_empty() => Vec::new(),
+        ports => (ports.iter().enumerate())
+            .map(|(i, port)| wire::NamedPort { name: &port.name, port: port.number, default: i == 0 })
+            .collect(),
+    }
+}

@@ -1,0 +1,74 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use switchboard_model::{Annex, Rejection};
+use switchboard_registry::InstanceView;
+use switchboard_registry::NodeFacts;
+use uuid::Uuid;
+
+use crate::identity::Here;
+use crate::wire;
+
+/// What Consul says about a node and the model has no noun for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
+pub(crate) struct NodeWords {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tagged: BTreeMap<String, String>,
+}
+
+impl NodeWords {
+    pub(crate) fn of(annex: &Annex) -> NodeWords {
+        annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn annex(&self) -> Result<Annex, Rejection> {
+        annex_of(self, *self == NodeWords::default())
+    }
+}
+
+pub(super) fn annex_of<T: Serialize>(words: &T, is_empty: bool) -> Result<Annex, Rejection> {
+    if is_empty {
+        return Ok(Annex::default());
+    }
+    let bytes = serde_json::to_vec(words).unwrap_or_default();
+    Annex::new([("consul".into(), Bytes::from(bytes))])
+}
+
+/// A stable id for a node that brought none: clients key by it.
+pub(crate) fn node_id(datacenter: &str, node: &str) -> Uuid {
+    let name = format!("switchboard:{}:{}", datacenter.to_ascii_lowercase(), node.to_ascii_lowercase());
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
+/// `member` is an instance on it: where nobody registered the node, its address is that of what runs there.
+pub(crate) fn node_to_wire<'a>(
+    here: &'a Here,
+    facts: Option<&'a NodeFacts>,
+    member: Option<&'a InstanceView>,
+) -> wire::Node<'a> {
+    let Some(facts) = facts else { return here.nodeless() };
+    let words = facts.node.as_ref().map(|node| NodeWords::of(&node.annex)).unwrap_or_default();
+    let name = facts.key.node.as_str();
+    let address = match (&facts.node, member) {
+        (Some(node), _) => &*node.address,
+        (None, Some(member)) => &*member.instance.address,
+        (None, None) => "",
+    };
+    let id = if words.id.is_empty() { node_id(&here.datacenter, name).to_string() } else { words.id };
+    let tagged = words.tagged.into_iter().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))).collect();
+    wire::Node {
+        id: id.into(),
+        node: name,
+        address,
+        datacenter: &here.datacenter,
+        tagged_addresses: tagged,
+        meta: wire::Pairs(facts.node.as_ref().map(|node| &node.metadata)),
+        create_index: facts.node.as_ref().map_or(0, |node| node.created.0),
+        modify_index: facts.node.as_ref().map_or(0, |node| node.modified.0),
+    }
+}

@@ -1,0 +1,30 @@
+//! The intents that only this protocol has.
+
+mod catalog;
+mod register;
+
+use std::sync::Arc;
+
+use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record};
+use switchboard_registry::Snapshot;
+use switchboard_store::Plan;
+
+pub(crate) use catalog::RegisterInCatalog;
+pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
+
+/// Writes an agent's node, and the check that says that it is there, unless somebody registered the node already.
+fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {
+    let view = at.node(&node.key);
+    if view.is_none_or(|view| view.facts.node.is_none()) {
+        plan.put(Record::Node(node.clone()));
+    }
+    if view.is_none_or(|view| view.facts.checks.iter().all(|check| check.key.id != serf.key.id)) {
+        plan.put(Record::Check(serf.clone()));
+    }
+}
+
+/// The instance of this id on the node, whatever its service: on a node an id is unique.
+pub(crate) fn on_node<'a>(at: &'a Snapshot, node: Option<&'a NodeKey>, id: &'a str) -> Option<&'a Arc<InstanceKey>> {
+    let namespace = node.map_or(switchboard_model::DEFAULT_NAMESPACE, |node| node.namespace.as_str());
+    at.instances_by_id(namespace, id).find(|key| key.node.as_ref() == node.map(|node| &node.node))
+}

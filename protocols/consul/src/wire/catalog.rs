@@ -1,0 +1,60 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::service::ServiceBody;
+
+go_body! {
+    struct CatalogRegister {
+        "Datacenter" => datacenter: String,
+        "ID" => id: String,
+        "Node" => node: String,
+        "Address" => address: String,
+        "TaggedAddresses" => tagged_addresses: BTreeMap<String, String>,
+        "NodeMeta" => meta: BTreeMap<String, String>,
+        "Service" => service: Option<ServiceBody>,
+        "Check" => check: Option<CatalogCheck>,
+        "Checks" => checks: Vec<CatalogCheck>,
+        "SkipNodeUpdate" => skip_node_update: bool,
+        "Locality" => locality: Option<Value>,
+        "Partition" => partition: String,
+        "Namespace" => namespace: String,
+    }
+}
+
+go_body! {
+    /// A check that somebody else runs.
+    struct CatalogCheck {
+        "Node" => node: String,
+        "CheckID" => check_id: String,
+        "Name" => name: String,
+        "Status" => status: String,
+        "Notes" => notes: String,
+        "Output" => output: String,
+        "ServiceID" => service_id: String,
+        "ServiceName" => service_name: String,
+        "ServiceTags" => service_tags: Vec<String>,
+        "Type" => kind: String,
+        "Interval" => interval: String,
+        "Timeout" => timeout: String,
+        "ExposedPort" => exposed_port: i64,
+        "Definition" => definition: Value,
+        "PeerName" => peer_name: String,
+        "Namespace" => namespace: String,
+        "Partition" => partition: String,
+        "CreateIndex" => create_index: u64,
+        "ModifyIndex" => modify_index: u64,
+    }
+}
+
+go_body! {
+    struct CatalogDeregister {
+        "Datacenter" => datacenter: String,
+        "Node" => node: String,
+        "Address" => address: String,
+        "ServiceID" => service_id: String,
+        "CheckID" => check_id: String,
+        "Namespace" => namespace: String,
+        "Partition" => partition: String,
+    }
+}
