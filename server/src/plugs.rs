@@ -11,4 +11,5 @@ pub(crate) const ENGINES: &[EnginePlug] = &[REDB, MEMORY];
 pub(crate) const PROTOCOLS: &[Plug] = &[
     // One line each.
     switchboard_protocol_native::PLUG,
+    switchboard_protocol_consul::PLUG,
 ];

@@ -56,11 +56,6 @@ impl Answer {
         Answer { content_type: TEXT, ..Answer::bytes(Bytes::new()) }
     }
 
-    pub(crate) fn of_type(mut self, content_type: &'static str) -> Answer {
-        self.content_type = HeaderValue::from_static(content_type);
-        self
-    }
-
     pub(crate) fn with_status(mut self, status: StatusCode) -> Answer {
         self.status = status;
         self
@@ -70,12 +65,6 @@ impl Answer {
     pub(crate) fn at(mut self, ask: &Ask, index: u64) -> Answer {
         // A client that sees 0 would never block, and spin.
         self.meta = Some(Meta { index: Some(index.max(1)), consistency: ask.consistency });
-        self
-    }
-
-    /// Adds the metadata of a query without an index.
-    pub(crate) fn queried(mut self, ask: &Ask) -> Answer {
-        self.meta = Some(Meta { index: None, consistency: ask.consistency });
         self
     }
 
@@ -115,7 +104,8 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
         let content_type = if refusal.json { JSON } else { TEXT };
-        let meta = refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
+        let meta =
+            refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
         let mut headers = Vec::new();
         if let Some(allow) = refusal.allow {
             headers.push((ALLOW, HeaderValue::from_static(allow)));

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -24,14 +24,12 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) caller: Caller,
-    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
     pub(crate) rest: String,
     /// The node that the path names before `/v1/`.
     pub(crate) node: Option<Name>,
     pub(crate) consistency: Consistency,
-    pub(crate) target: String,
     query: Vec<(String, String)>,
     body: Incoming,
 }
@@ -63,17 +61,13 @@ pub(crate) struct Blocking {
 impl Ask {
     pub(crate) fn new(request: Request<Incoming>, node: Option<Name>, rest: String) -> Result<Ask, Refusal> {
         let (parts, body) = request.into_parts();
-        let query = parse_query(parts.uri.query().unwrap_or_default())
-            .ok_or_else(|| Refusal::failed(""))?;
-        let target = parts.uri.path_and_query().map(|p| p.as_str().to_owned()).unwrap_or_default();
+        let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
             caller: caller(parts.extensions.get()),
-            method: parts.method,
             headers: parts.headers,
             rest,
             node,
             consistency: Consistency::Default,
-            target,
             query,
             body,
         };
@@ -102,7 +96,11 @@ impl Ask {
 
     /// The first value; None: not given, or given empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|v| !v.is_empty())
     }
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -114,14 +112,12 @@ impl Ask {
         if self.rest.is_empty() { Err(Refusal::bad(missing)) } else { Ok(&self.rest) }
     }
 
-    pub(crate) fn pretty(&self) -> bool {
-        self.has("pretty")
-    }
-
     /// The datacenter that is asked, which has to be this one.
     pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
         match self.get("datacenter").or_else(|| self.get("dc")) {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => Err(Refusal::failed("No path to datacenter")),
+            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => {
+                Err(Refusal::failed("No path to datacenter"))
+            }
             _ => Ok(()),
         }
     }
@@ -168,15 +164,6 @@ impl Ask {
         let bytes = self.bytes(limits, usize::MAX).await?;
         decode(&bytes)
     }
-
-    /// Reads a JSON body that may be left out.
-    pub(crate) async fn json_or_nothing<T: DeserializeOwned + Default>(
-        &mut self,
-        limits: &Limits,
-    ) -> Result<T, Refusal> {
-        let bytes = self.bytes(limits, usize::MAX).await?;
-        if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
-    }
 }
 
 /// Why there is no body.
@@ -206,7 +193,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     }
     // Go reads the first value and leaves what follows it alone.
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
-    T::deserialize(&mut decoder).map_err(|error| Refusal::bad(format!("Request decode failed: {}", plain(&error))))
+    T::deserialize(&mut decoder)
+        .map_err(|error| Refusal::bad(format!("Request decode failed: {}", plain(&error))))
 }
 
 /// The decoder's message without the place, where it is one of Go's.
@@ -241,7 +229,11 @@ fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
             return None;
         }
     }
-    Some(form_urlencoded::parse(text.as_bytes()).map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
+    Some(
+        form_urlencoded::parse(text.as_bytes())
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect(),
+    )
 }
 
 /// A path with its escapes undone. None: it is not text, or holds what cannot be printed.

@@ -60,11 +60,15 @@ impl State {
             let mut watch = registry.watch(&ask.caller, &selector(), after)?;
             loop {
                 match watch.next().await {
-                    Ok(delivery) if delivery.items().any(|change| wakes(&change.what)) => return Ok(delivery.revision()),
+                    Ok(delivery) if delivery.items().any(|change| wakes(&change.what)) => {
+                        return Ok(delivery.revision());
+                    }
                     Ok(_) => {}
                     Err(WatchEnd::Stopping) => return Err(Refusal::is_leaderless()),
                     // More happened than anyone can tell: the client had better look.
-                    Err(WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. } | WatchEnd::Unavailable { .. }) => {
+                    Err(
+                        WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. } | WatchEnd::Unavailable { .. },
+                    ) => {
                         return Ok(Revision::ZERO);
                     }
                 }

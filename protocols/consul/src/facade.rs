@@ -99,7 +99,9 @@ impl Shared {
         }
         let wish = self.ensure(&self.here.own(), true);
         let submitted = match wish {
-            Ok(wish) => registry.submit(&Caller::internal("consul"), wish).await.map(|_| ()).map_err(Into::into),
+            Ok(wish) => {
+                registry.submit(&Caller::internal("consul"), wish).await.map(|_| ()).map_err(Into::into)
+            }
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = submitted {
@@ -187,7 +189,8 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
         let allow = Some(route.allow);
         return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text) });
     }
-    let rest = decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
+    let rest =
+        decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
     let ask = Ask::new(request, node, rest)?;
     (route.run)(state, ask).await
 }

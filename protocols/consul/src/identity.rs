@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use switchboard_model::{
-    Annex, Check, CheckKey, Id, InstanceKey, Metadata, Name, Node, NodeKey, Owner, Probe, Rejection, Status, Thresholds,
+    Annex, Check, CheckKey, Id, InstanceKey, Metadata, Name, Node, NodeKey, Owner, Probe, Rejection, Status,
+    Thresholds,
 };
 
 use crate::ask::Ask;
@@ -53,7 +54,9 @@ impl Here {
             node,
             address,
             http_port: listen.port(),
-            node_meta: Metadata::new(config.node_meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?,
+            node_meta: Metadata::new(
+                config.node_meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())),
+            )?,
         })
     }
 
@@ -81,7 +84,8 @@ impl Here {
         if let Some(name) = &ask.node
             && *name != self.node
         {
-            let address = peer.filter(|ip| !ip.is_loopback()).map_or_else(|| self.address.clone(), |ip| ip.to_string());
+            let address =
+                peer.filter(|ip| !ip.is_loopback()).map_or_else(|| self.address.clone(), |ip| ip.to_string());
             return Ok(Agent { name: name.clone(), address, is_own: false });
         }
         match peer {
@@ -90,7 +94,11 @@ impl Here {
                     IpAddr::V4(ip) => ip.to_string().replace('.', "-"),
                     IpAddr::V6(ip) => ip.to_string().replace(':', "-"),
                 };
-                Ok(Agent { name: Name::parse("node", &format!("agent-{name}"))?, address: ip.to_string(), is_own: false })
+                Ok(Agent {
+                    name: Name::parse("node", &format!("agent-{name}"))?,
+                    address: ip.to_string(),
+                    is_own: false,
+                })
             }
             _ => Ok(self.own()),
         }
@@ -102,9 +110,17 @@ impl Here {
 
     /// The record of an agent's node.
     pub(crate) fn node_record(&self, agent: &Agent) -> Result<Node, Rejection> {
-        let id = if agent.is_own { self.node_id.clone() } else { node_id(&self.datacenter, agent.name.as_str()).to_string() };
+        let id = if agent.is_own {
+            self.node_id.clone()
+        } else {
+            node_id(&self.datacenter, agent.name.as_str()).to_string()
+        };
         let v4 = agent.address.parse::<std::net::Ipv4Addr>().is_ok();
-        let kinds: &[&str] = if v4 { &["lan", "lan_ipv4", "wan", "wan_ipv4"] } else { &["lan", "lan_ipv6", "wan", "wan_ipv6"] };
+        let kinds: &[&str] = if v4 {
+            &["lan", "lan_ipv4", "wan", "wan_ipv4"]
+        } else {
+            &["lan", "lan_ipv6", "wan", "wan_ipv6"]
+        };
         let words = NodeWords {
             id,
             tagged: kinds.iter().map(|kind| ((*kind).to_owned(), agent.address.clone())).collect(),

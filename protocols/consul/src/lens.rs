@@ -7,5 +7,7 @@ mod node;
 
 pub(crate) use check::{Place, as_status, check_from_body, check_from_catalog, checks_of, checks_of_node};
 pub(crate) use duration::GoDuration;
-pub(crate) use instance::{Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire};
+pub(crate) use instance::{
+    Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire,
+};
 pub(crate) use node::{NodeWords, node_id, node_to_wire};

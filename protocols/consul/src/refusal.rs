@@ -62,14 +62,17 @@ impl From<Rejection> for Refusal {
                 Noun::Lease => Refusal::missing(format!("Session id '{name}' not found")),
                 Noun::Namespace | Noun::Service | Noun::Entry => Refusal::missing(text),
             },
-            Rejection::Ambiguous { .. } => {
-                Refusal::new(StatusCode::CONFLICT, format!("{text}; say on which node with /node/<name>/v1/..."))
-            }
+            Rejection::Ambiguous { .. } => Refusal::new(
+                StatusCode::CONFLICT,
+                format!("{text}; say on which node with /node/<name>/v1/..."),
+            ),
             Rejection::Conflict { .. } | Rejection::Exists { .. } | Rejection::InUse { .. } => {
                 Refusal::new(StatusCode::CONFLICT, text)
             }
             Rejection::Limit { .. } => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text),
-            Rejection::Forbidden { .. } => Refusal::new(StatusCode::FORBIDDEN, format!("Permission denied: {text}")),
+            Rejection::Forbidden { .. } => {
+                Refusal::new(StatusCode::FORBIDDEN, format!("Permission denied: {text}"))
+            }
             Rejection::Compacted { .. } | Rejection::NotYet { .. } => Refusal::failed(text),
             // What Consul says for as long as nobody can answer; its clients retry.
             Rejection::Unavailable(Unavailable::Loading | Unavailable::Stopping) => Refusal::is_leaderless(),

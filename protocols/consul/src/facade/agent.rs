@@ -118,11 +118,15 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let mut checks: Vec<wire::Check<'_>> = Vec::new();
     if let Some(node) = view.node(&agent.key()) {
         // The agent does not watch itself.
-        checks.extend(checks_of_node(&node.facts, state.output()).filter(|check| check.check_id != crate::identity::SERF));
+        checks.extend(
+            checks_of_node(&node.facts, state.output())
+                .filter(|check| check.check_id != crate::identity::SERF),
+        );
     }
     checks.extend(on_agent(&view, &agent).flat_map(|view| checks_of(view, state.output(), false)));
     let checks = filtered(filter.as_ref(), checks)?;
-    let checks: BTreeMap<String, _> = checks.into_iter().map(|check| (check.check_id.to_string(), check)).collect();
+    let checks: BTreeMap<String, _> =
+        checks.into_iter().map(|check| (check.check_id.to_string(), check)).collect();
     Ok(Answer::json(&checks))
 }
 
@@ -131,7 +135,9 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let registry = &state.context.registry;
     let agent = state.here.agent_of(&ask)?;
     let wait = match ask.get("wait") {
-        Some(text) => crate::lens::GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0,
+        Some(text) => {
+            crate::lens::GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0
+        }
         None => std::time::Duration::from_secs(300),
     };
     let until = tokio::time::Instant::now() + wait.min(std::time::Duration::from_secs(600));
@@ -197,12 +203,17 @@ impl State {
     fn agent_health<'a>(&'a self, view: &'a InstanceView, word: &'static str) -> wire::AgentHealth<'a> {
         let checks = checks_of(view, self.output(), true);
         let checks = checks.into_iter().filter(|check| check.check_id != crate::identity::SERF).collect();
-        wire::AgentHealth { aggregated_status: word, service: Some(agent_service(&self.here, view)), checks: Some(checks) }
+        wire::AgentHealth {
+            aggregated_status: word,
+            service: Some(agent_service(&self.here, view)),
+            checks: Some(checks),
+        }
     }
 }
 
 fn told<T: Serialize>(ask: &Ask, status: StatusCode, reason: &str, value: &T) -> Answer {
-    let accept = ask.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accept =
+        ask.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let as_text = ask.get("format") == Some("text") || accept.starts_with("text/plain");
     let answer = if as_text { Answer::text(reason) } else { Answer::json(value) };
     answer.with_status(status).with("x-consul-reason", reason)
@@ -219,13 +230,21 @@ fn severity(word: &str) -> u8 {
 
 /// An instance's health in one word, and as a status of HTTP.
 fn aggregated(view: &InstanceView) -> (&'static str, StatusCode) {
-    use switchboard_model::Health::{Critical, Draining, Lapsed, OutOfService, Passing, Starting, Suspect, Warning};
+    use switchboard_model::Health::{
+        Critical, Draining, Lapsed, OutOfService, Passing, Starting, Suspect, Warning,
+    };
     let in_maintenance = view.instance.lifecycle != Lifecycle::Up
-        || view.node.iter().flat_map(|node| node.checks.iter()).any(|check| check.key.id.as_str() == "_node_maintenance");
+        || view
+            .node
+            .iter()
+            .flat_map(|node| node.checks.iter())
+            .any(|check| check.key.id.as_str() == "_node_maintenance");
     match view.health {
         _ if in_maintenance => ("maintenance", StatusCode::SERVICE_UNAVAILABLE),
         Passing | Suspect => ("passing", StatusCode::OK),
         Warning => ("warning", StatusCode::TOO_MANY_REQUESTS),
-        Critical | Lapsed | Starting | Draining | OutOfService => ("critical", StatusCode::SERVICE_UNAVAILABLE),
+        Critical | Lapsed | Starting | Draining | OutOfService => {
+            ("critical", StatusCode::SERVICE_UNAVAILABLE)
+        }
     }
 }

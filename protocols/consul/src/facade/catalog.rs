@@ -26,7 +26,8 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let index = |view: &switchboard_registry::View| Index::Exact(view.touched().nodes);
     let (view, index) = state.settle(&ask, || Selector::Everything, is_node, index).await?;
     let nodes = view.nodes(Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts)));
-    let nodes: Vec<_> = nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    let nodes: Vec<_> =
+        nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
@@ -45,7 +46,8 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
         if service.key.namespace.as_str() != DEFAULT_NAMESPACE {
             continue;
         }
-        for instance in service.instances().filter(|view| fits_node(&state.here, &ask, view.node.as_deref())) {
+        for instance in service.instances().filter(|view| fits_node(&state.here, &ask, view.node.as_deref()))
+        {
             if let Some(filter) = &filter {
                 let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
                 if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {

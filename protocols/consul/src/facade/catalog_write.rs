@@ -5,8 +5,8 @@ use switchboard_model::{CheckKey, Id, Metadata, Node, NodeKey, Owner};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
 
-use super::{Shared, State};
 use super::health::is_nodeless;
+use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::identity::NODELESS;
@@ -22,7 +22,10 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         return Err(Refusal::failed("Must provide node"));
     }
     if !body.id.is_empty() && uuid::Uuid::parse_str(&body.id).is_err() {
-        return Err(Refusal::failed(format!("Bad node ID: uuid string is wrong length or malformed: {:?}", body.id)));
+        return Err(Refusal::failed(format!(
+            "Bad node ID: uuid string is wrong length or malformed: {:?}",
+            body.id
+        )));
     }
     let nodeless = is_nodeless(&body.node);
     if body.address.is_empty() && !body.skip_node_update && !nodeless {
@@ -38,7 +41,11 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     if node.is_none() && !nodeless {
         return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
     }
-    let given = Given { node: node.as_ref().map(|node| node.key.node.clone()), node_address: &address, by_agent: false };
+    let given = Given {
+        node: node.as_ref().map(|node| node.key.node.clone()),
+        node_address: &address,
+        by_agent: false,
+    };
     let instance = match &body.service {
         Some(service) if service.service.is_empty() && service.name.is_empty() => {
             let why = if service.id.is_empty() {
@@ -97,7 +104,10 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
             registry.submit(&ask.caller, DeleteCheck { key }).await?;
         }
     } else if node.is_none() {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{NODELESS} stands for all instances without a node")));
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("{NODELESS} stands for all instances without a node"),
+        ));
     } else if view.node(&key).is_some() {
         registry.submit(&ask.caller, DeleteNode { key, with_instances: true }).await?;
     }

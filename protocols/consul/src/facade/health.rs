@@ -108,13 +108,18 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let word = ask.rest("Missing check state")?;
     let wanted: Option<Status> = match word {
         "any" => None,
-        word => Some(as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check state '{word}'")))?),
+        word => {
+            Some(as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check state '{word}'")))?)
+        }
     };
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
-    let (view, index) =
-        state.settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view))).await?;
+    let (view, index) = state
+        .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
+        .await?;
     let mut checks = Vec::new();
-    for node in view.nodes(std::ops::Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts))) {
+    for node in
+        view.nodes(std::ops::Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts)))
+    {
         checks.extend(checks_of_node(&node.facts, state.output()));
     }
     let services = view.services(std::ops::Bound::Unbounded);

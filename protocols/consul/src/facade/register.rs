@@ -26,15 +26,23 @@ pub(crate) async fn service(state: Shared, mut ask: Ask) -> Result<Answer, Refus
 }
 
 impl State {
-    fn registration(&self, agent: &Agent, body: &ServiceBody, replace_checks: bool) -> Result<RegisterService, Refusal> {
+    fn registration(
+        &self,
+        agent: &Agent,
+        body: &ServiceBody,
+        replace_checks: bool,
+    ) -> Result<RegisterService, Refusal> {
         let given = Given { node: Some(agent.name.clone()), node_address: &agent.address, by_agent: true };
         let instance = instance_from_body(&given, body)?;
         let bodies: Vec<&CheckBody> = body.check.iter().chain(&body.checks).collect();
         let mut checks = Vec::with_capacity(bodies.len());
         for (n, check) in (1..).zip(&bodies) {
             let service = &instance.key.id;
-            let default =
-                if bodies.len() == 1 { format!("service:{service}") } else { format!("service:{service}:{n}") };
+            let default = if bodies.len() == 1 {
+                format!("service:{service}")
+            } else {
+                format!("service:{service}:{n}")
+            };
             let place = Place {
                 owner: Owner::Instance(instance.key.clone()),
                 id: if check.check_id.is_empty() { &default } else { &check.check_id },
@@ -48,7 +56,12 @@ impl State {
     }
 
     /// The instance that a client means: on its own node, or else the only one anywhere.
-    pub(super) fn meant<'a>(&self, view: &'a View, agent: &Agent, id: &'a str) -> Result<&'a Arc<InstanceKey>, Refusal> {
+    pub(super) fn meant<'a>(
+        &self,
+        view: &'a View,
+        agent: &Agent,
+        id: &'a str,
+    ) -> Result<&'a Arc<InstanceKey>, Refusal> {
         let own = view
             .instances_by_id(switchboard_model::DEFAULT_NAMESPACE, id)
             .find(|key| key.node.as_ref() == Some(&agent.name));
@@ -107,7 +120,8 @@ pub(crate) async fn service_maintenance(state: Shared, ask: Ask) -> Result<Answe
 pub(crate) async fn node_maintenance(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let enable = enable(&ask)?;
     let agent = state.here.agent_of(&ask)?;
-    let default = "Maintenance mode is enabled for this node, but no reason was provided. This is a default message.";
+    let default =
+        "Maintenance mode is enabled for this node, but no reason was provided. This is a default message.";
     let body = crate::wire::CatalogCheck {
         check_id: "_node_maintenance".into(),
         name: "Node Maintenance Mode".into(),
@@ -142,7 +156,8 @@ pub(crate) async fn check(state: Shared, mut ask: Ask) -> Result<Answer, Refusal
             Owner::Instance(on_node(&view, Some(&agent.key()), id).ok_or_else(missing)?.clone())
         }
     };
-    let id = [&body.id, &body.check_id, &body.name].into_iter().find(|id| !id.is_empty()).unwrap_or(&body.name);
+    let id =
+        [&body.id, &body.check_id, &body.name].into_iter().find(|id| !id.is_empty()).unwrap_or(&body.name);
     let place = Place { owner, id, name: &body.name, alone: true, is_elsewhere: !agent.is_own };
     let check = check_from_body(&place, &body)?;
     registry.submit(&ask.caller, PutAgentCheck { on: state.ensure(&agent, false)?, check }).await?;

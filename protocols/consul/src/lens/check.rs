@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_model::{
-    Check, CheckKey, HttpProbe, Id, Instance, Lifecycle, Owner, Probe, Standing, Status, Stored, Target, Thresholds,
+    Check, CheckKey, HttpProbe, Id, Instance, Lifecycle, Owner, Probe, Standing, Status, Stored, Target,
+    Thresholds,
 };
 use switchboard_registry::{InstanceView, NodeFacts, Output};
 
@@ -80,7 +81,9 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
     }
     let probe = match probe {
         Some(_) if interval.is_zero() => {
-            return Err(invalid("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"));
+            return Err(invalid(
+                "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",
+            ));
         }
         Some(probe) => probe,
         None if ttl.is_zero() => return Err(invalid("TTL must be > 0 for TTL checks")),
@@ -108,10 +111,7 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
             given if given.is_zero() => DEFAULT_TIMEOUT,
             given => given,
         },
-        thresholds: Thresholds {
-            unhealthy: critical.max(1),
-            healthy: body.success_before_passing.max(1),
-        },
+        thresholds: Thresholds { unhealthy: critical.max(1), healthy: body.success_before_passing.max(1) },
         status,
         output: "".into(),
         since_ms: 0,
@@ -131,7 +131,8 @@ fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> 
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         ));
     }
-    let unsupported = |what: &str| Err(Refusal::bad(format!("Invalid check: {what} checks are not supported")));
+    let unsupported =
+        |what: &str| Err(Refusal::bad(format!("Invalid check: {what} checks are not supported")));
     if !body.h2ping.is_empty() {
         return unsupported("H2PING");
     }
@@ -201,7 +202,8 @@ fn target(place: &Place<'_>, text: &str) -> Result<Target, Refusal> {
 /// Loopback on a client's machine is where its instance is.
 fn located(place: &Place<'_>, host: &str, port: u16) -> Target {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_loopback =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let implied = host.is_empty() || (is_loopback && place.is_elsewhere);
     Target { host: (!implied).then(|| host.into()), port: Some(port) }
 }
@@ -273,7 +275,11 @@ pub(crate) fn check_to_wire<'a>(
         kind,
         interval,
         timeout,
-        definition: if words.definition.is_null() { Value::Object(Default::default()) } else { words.definition },
+        definition: if words.definition.is_null() {
+            Value::Object(Default::default())
+        } else {
+            words.definition
+        },
         create_index: check.created.0,
         modify_index: check.modified.0,
         ..about(node, instance)
@@ -313,7 +319,9 @@ pub(crate) fn checks_of<'a>(
         checks.extend(checks_of_node(node, &newest));
     }
     let (node, instance) = (node_name(view.key()), &view.instance.value);
-    checks.extend(view.checks.iter().map(|check| check_to_wire(node, Some(instance), check, newest(&check.key))));
+    checks.extend(
+        view.checks.iter().map(|check| check_to_wire(node, Some(instance), check, newest(&check.key))),
+    );
     checks.extend(heartbeat(view));
     checks.extend(out_of_service(view));
     checks

@@ -95,7 +95,10 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     let (weight, warning) = weights(body)?;
     let mut tagged = BTreeMap::new();
     for (kind, address) in &body.tagged_addresses {
-        tagged.insert(kind.clone(), wire::ServiceAddress { address: address.address.clone(), port: port(address.port)? });
+        tagged.insert(
+            kind.clone(),
+            wire::ServiceAddress { address: address.address.clone(), port: port(address.port)? },
+        );
     }
     let main = ports.first().map_or(0, |port| port.number);
     if given.by_agent
@@ -126,7 +129,11 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
             node: given.node.clone(),
             id: Id::parse("ID", id)?,
         }),
-        address: if body.address.is_empty() { given.node_address.into() } else { body.address.as_str().into() },
+        address: if body.address.is_empty() {
+            given.node_address.into()
+        } else {
+            body.address.as_str().into()
+        },
         ports: ports.into(),
         tags: Tags::new(body.tags.iter().map(|tag| tag.as_str().into()))?,
         metadata,
@@ -154,7 +161,9 @@ fn refuse_mesh(body: &ServiceBody) -> Result<(), Refusal> {
         Some(_) => true,
     };
     let refused = |what: &str| {
-        Err(Refusal::bad(format!("Invalid {what}: the service mesh is not part of this registry; leave it out")))
+        Err(Refusal::bad(format!(
+            "Invalid {what}: the service mesh is not part of this registry; leave it out"
+        )))
     };
     match () {
         () if !body.kind.is_empty() => refused("Kind"),
@@ -171,16 +180,21 @@ fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::bad(format!("Invalid Service Meta: {why}")));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if key.is_empty() || key.chars().any(|c| !allowed(c)) {
-        return refuse(format!("Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"));
+        return refuse(format!(
+            "Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"
+        ));
     }
     if key.len() > 128 || value.len() > 512 {
-        return refuse(format!("Couldn't load metadata pair ('{key}', ...): key or value is too long (limits: 128 and 512 characters)"));
+        return refuse(format!(
+            "Couldn't load metadata pair ('{key}', ...): key or value is too long (limits: 128 and 512 characters)"
+        ));
     }
     Ok(())
 }
 
 fn port(number: i64) -> Result<u16, Refusal> {
-    u16::try_from(number).map_err(|_| Refusal::bad(format!("Invalid port: {number} is not between 0 and 65535")))
+    u16::try_from(number)
+        .map_err(|_| Refusal::bad(format!("Invalid port: {number} is not between 0 and 65535")))
 }
 
 fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
@@ -206,7 +220,10 @@ fn weights(body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
     let Some(weights) = &body.weights else { return Ok((1, None)) };
     let within = |weight: i64, what: &str, least: i64| {
         u32::try_from(weight).ok().filter(|_| (least..=65_535).contains(&weight)).ok_or_else(|| {
-            Refusal::new(StatusCode::BAD_REQUEST, format!("Invalid Weights: {what} must be between {least} and 65535"))
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("Invalid Weights: {what} must be between {least} and 65535"),
+            )
         })
     };
     let warning = within(weights.warning, "Warning", 0)?;

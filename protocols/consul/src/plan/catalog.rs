@@ -64,7 +64,8 @@ impl Intent for RegisterInCatalog {
             if let Some(id) = service_id {
                 let own = registered.as_ref().filter(|key| key.id.as_str() == id).cloned();
                 let key = own.or_else(|| on_node(at, node, id).cloned());
-                check.key.owner = Owner::Instance(key.ok_or_else(|| Rejection::not_found(Noun::Instance, id))?);
+                check.key.owner =
+                    Owner::Instance(key.ok_or_else(|| Rejection::not_found(Noun::Instance, id))?);
             }
             // This is somebody's report: its status counts, unlike that of a new definition.
             let record = Record::Check(check);

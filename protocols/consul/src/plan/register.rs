@@ -1,10 +1,10 @@
+use std::sync::Arc;
 use switchboard_model::{
     Check, Id, Instance, InstanceKey, Lifecycle, Node, Noun, Owner, Record, RecordKey, Rejection,
 };
 use switchboard_registry::plan::{Deregister, Keep, PutCheck, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 use switchboard_store::Plan;
-use std::sync::Arc;
 
 use super::{ensure_node, on_node};
 
@@ -114,7 +114,8 @@ impl Intent for MaintainInstance {
     type Reply = ();
 
     fn plan(&self, at: &Snapshot, _now: Now) -> Result<Planned<()>, Rejection> {
-        let view = at.instance(&self.key).ok_or_else(|| Rejection::not_found(Noun::Instance, &self.key.id))?;
+        let view =
+            at.instance(&self.key).ok_or_else(|| Rejection::not_found(Noun::Instance, &self.key.id))?;
         let mut plan = Plan::default();
         let is_out = view.instance.lifecycle == Lifecycle::OutOfService;
         if is_out != self.reason.is_some() {
