@@ -1,6 +1,6 @@
 //! Clients written by others, unmodified, against the real binary.
 //!
-//! A driver is a small program in `conformance/`: it is given `SWITCHBOARD_URL`, prints `ok - name`,
+//! A driver is a small program in `conformance/`: it is given `SWITCHBOARD_URL` and the addresses of the other protocols, prints `ok - name`,
 //! `not ok - name: why` or `skip - name: why` per check, and exits non-zero when a check failed. Each driver gets a
 //! server of its own with an empty data folder.
 
@@ -32,6 +32,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/java", tool: Tool::Java, program: "java/Scenario.java" },
     Driver { name: "native/node", tool: Tool::Node, program: "node/scenario.mjs" },
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
+    Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.
@@ -77,7 +78,7 @@ fn run_driver(
     };
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
-    command.env("SWITCHBOARD_URL", server.url());
+    command.envs(server.urls());
     command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
     command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
     let mut tally = Tally::default();

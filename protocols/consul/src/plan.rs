@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record};
 use switchboard_registry::Snapshot;
-use switchboard_store::Plan;
+use switchboard_registry::plan::Plan;
 
 pub(crate) use catalog::RegisterInCatalog;
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};

@@ -16,9 +16,12 @@ use crate::workspace::Workspace;
 /// Longer than any start on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// What a server listens with, and the variable that tells drivers where. The first says when it is ready.
+const PROTOCOLS: [(&str, &str); 2] = [("native", "SWITCHBOARD_URL"), ("consul", "SWITCHBOARD_CONSUL_URL")];
+
 pub(crate) struct Server {
     child: Reaped,
-    address: SocketAddr,
+    addresses: Vec<(&'static str, SocketAddr)>,
     data: PathBuf,
 }
 
@@ -32,25 +35,31 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 }
 
 /// The one place that knows how a server is started.
-fn serve(binary: &Path, data: &Path, address: SocketAddr) -> Command {
+fn serve(binary: &Path, data: &Path, addresses: &[(&str, SocketAddr)]) -> Command {
     let mut command = Command::new(binary);
     // The server reads such variables as its configuration; what is set for the caller is not meant for it.
     process::without(&mut command, |name| name.starts_with("SWITCHBOARD_"));
-    command.arg("serve").arg("--data-dir").arg(data).args(["--only", "native"]);
-    command.arg("--listen").arg(format!("native={address}"));
+    command.arg("serve").arg("--data-dir").arg(data);
+    for (protocol, address) in addresses {
+        command.args(["--only", protocol, "--listen", &format!("{protocol}={address}")]);
+    }
     command
 }
 
 impl Server {
     pub(crate) fn start(binary: &Path, scratch: &Path, log: &Path) -> anyhow::Result<Server> {
-        let address = free_address()?;
-        let data = scratch.join(format!("data-{}-{}", std::process::id(), address.port()));
+        let mut addresses = Vec::new();
+        for (protocol, _) in PROTOCOLS {
+            addresses.push((protocol, free_address()?));
+        }
+        let port = addresses.first().map_or(0, |(_, address)| address.port());
+        let data = scratch.join(format!("data-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&data)?;
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = serve(binary, &data, address);
+        let mut command = serve(binary, &data, &addresses);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut server = Server { child: Reaped(child), address, data };
+        let mut server = Server { child: Reaped(child), addresses, data };
         if let Err(error) = server.wait_until_ready() {
             print_tail(log);
             return Err(error);
@@ -58,8 +67,10 @@ impl Server {
         Ok(server)
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// Where it is, as variables for a driver.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let urls = self.addresses.iter().map(|(_, address)| format!("http://{address}"));
+        PROTOCOLS.iter().map(|(_, variable)| *variable).zip(urls)
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
@@ -68,7 +79,9 @@ impl Server {
             if let Some(status) = self.child.0.try_wait()? {
                 bail!("the server ended before it was ready: {status}");
             }
-            if is_ready(self.address).unwrap_or(false) {
+            let ready =
+                self.addresses.first().is_some_and(|(_, address)| is_ready(*address).unwrap_or(false));
+            if ready {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));

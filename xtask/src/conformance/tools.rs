@@ -31,7 +31,8 @@ fn python(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, Strin
     if !installed("python3", "--version") {
         return Err("python3 is not installed".to_owned());
     }
-    let venv = scratch.join("venv");
+    let name = suite.file_name().unwrap_or_default().to_string_lossy();
+    let venv = scratch.join(format!("venv-{name}"));
     let requirements = suite.join("requirements.txt");
     let pins = [requirements.clone(), suite.join("constraints.txt")];
     once(&venv, &pins, || {
@@ -43,6 +44,8 @@ fn python(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, Strin
     })?;
     let mut command = Command::new(venv.join("bin/python"));
     command.arg("-B").arg(program);
+    // What all suites share lies beside them.
+    command.env("PYTHONPATH", suite.parent().unwrap_or(suite));
     Ok(command)
 }
 

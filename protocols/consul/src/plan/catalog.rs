@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use switchboard_model::{Check, Instance, InstanceKey, Node, Noun, Owner, Record, Rejection};
+use switchboard_registry::plan::Plan;
 use switchboard_registry::plan::{Deregister, Keep, PutNode, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
-use switchboard_store::Plan;
 
 use super::on_node;
 

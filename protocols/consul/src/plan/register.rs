@@ -2,9 +2,9 @@ use std::sync::Arc;
 use switchboard_model::{
     Check, Id, Instance, InstanceKey, Lifecycle, Node, Noun, Owner, Record, RecordKey, Rejection,
 };
+use switchboard_registry::plan::Plan;
 use switchboard_registry::plan::{Deregister, Keep, PutCheck, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
-use switchboard_store::Plan;
 
 use super::{ensure_node, on_node};
 
