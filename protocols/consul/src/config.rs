@@ -1,5 +1,4 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use switchboard_facade::{Limits, Listen, Tls};
@@ -19,7 +18,6 @@ pub struct Config {
     pub node_id: Option<String>,
     pub node_meta: std::collections::BTreeMap<String, String>,
     pub version: String,
-    pub services: Vec<PathBuf>,
     pub limits: Limits,
 }
 
@@ -34,7 +32,6 @@ impl Default for Config {
             node_id: None,
             node_meta: Default::default(),
             version: "1.16.3".into(),
-            services: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -62,9 +59,6 @@ datacenter = "dc1"
 node_meta = {}
 # The version of Consul that clients are told: some of them look at it to learn what they may ask for.
 version = "1.16.3"
-# Files, or directories of files, with service definitions as Consul's agent reads them (JSON). Read at the start and
-# whenever they change.
-services = []
 
 # What the listener takes at most. All of it applies before anything is parsed.
 [consul.limits]

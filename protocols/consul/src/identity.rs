@@ -74,6 +74,14 @@ impl Here {
         }
     }
 
+    pub(crate) fn id_of(&self, agent: &Agent) -> String {
+        if agent.is_own {
+            self.node_id.clone()
+        } else {
+            node_id(&self.datacenter, agent.name.as_str()).to_string()
+        }
+    }
+
     pub(crate) fn node_meta_of(&self, agent: &Agent) -> wire::Pairs<'_> {
         wire::Pairs(agent.is_own.then_some(&self.node_meta))
     }
@@ -110,11 +118,9 @@ impl Here {
 
     /// The record of an agent's node.
     pub(crate) fn node_record(&self, agent: &Agent) -> Result<Node, Rejection> {
-        let id = if agent.is_own {
-            self.node_id.clone()
-        } else {
-            node_id(&self.datacenter, agent.name.as_str()).to_string()
-        };
+        let made = node_id(&self.datacenter, agent.name.as_str()).to_string();
+        // The id that it has anyway is not worth a word.
+        let id = if agent.is_own && self.node_id != made { self.node_id.clone() } else { String::new() };
         let v4 = agent.address.parse::<std::net::Ipv4Addr>().is_ok();
         let kinds: &[&str] = if v4 {
             &["lan", "lan_ipv4", "wan", "wan_ipv4"]

@@ -22,7 +22,7 @@ use crate::wire;
 pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let here = &state.here;
     let agent = here.agent_of(&ask)?;
-    let id = crate::lens::NodeWords::of(&here.node_record(&agent)?.annex).id;
+    let id = here.id_of(&agent);
     Ok(Answer::json(&json!({
         "Config": {
             "Datacenter": here.datacenter,

@@ -9,8 +9,8 @@ use super::health::is_nodeless;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::identity::NODELESS;
-use crate::lens::{Given, NodeWords, check_from_catalog, instance_from_body};
+use crate::identity::{Here, NODELESS};
+use crate::lens::{Given, NodeWords, check_from_catalog, instance_from_body, node_id};
 use crate::plan::{RegisterInCatalog, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CatalogDeregister, CatalogRegister};
@@ -37,7 +37,11 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         Some(node) if body.address.is_empty() => node.address.to_string(),
         _ => body.address.clone(),
     };
-    let node = if nodeless || address.is_empty() { None } else { Some(node(&body, key.clone(), &address)?) };
+    let node = if nodeless || address.is_empty() {
+        None
+    } else {
+        Some(node(&state.here, &body, key.clone(), &address)?)
+    };
     if node.is_none() && !nodeless {
         return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
     }
@@ -77,9 +81,11 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     Ok(Answer::bytes("true"))
 }
 
-fn node(body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
-    let id = uuid::Uuid::parse_str(&body.id).map(|id| id.to_string()).unwrap_or_default();
-    let words = NodeWords { id, tagged: body.tagged_addresses.clone() };
+fn node(here: &Here, body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
+    let id = uuid::Uuid::parse_str(&body.id).ok();
+    // The id that it has anyway is not worth a word.
+    let id = id.filter(|id| *id != node_id(&here.datacenter, &body.node)).map(|id| id.to_string());
+    let words = NodeWords { id: id.unwrap_or_default(), tagged: body.tagged_addresses.clone() };
     let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
     Ok(Node { key, address: address.into(), metadata, annex: words.annex()? })
 }

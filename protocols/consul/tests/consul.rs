@@ -1,0 +1,20 @@
+//! Consul's API over the memory engine, spoken to over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may fail it"
+)]
+
+#[path = "consul/agents.rs"]
+mod agents;
+#[path = "consul/blocking.rs"]
+mod blocking;
+#[path = "consul/bounds.rs"]
+mod bounds;
+#[path = "consul/laws.rs"]
+mod laws;
+#[path = "consul/support.rs"]
+mod support;

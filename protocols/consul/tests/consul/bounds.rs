@@ -1,0 +1,85 @@
+use http::{Method, StatusCode};
+use proptest::prelude::*;
+use switchboard_engine_memory::{StoreError, StoreErrorKind};
+
+use crate::support::world;
+
+#[tokio::test]
+async fn every_kind_of_bad_request_is_told_and_the_server_goes_on() {
+    let world = world().await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let long = format!(r#"{{"Name":"{}"}}"#, "x".repeat(300));
+    let huge = format!(r#"{{"Name":"web","Meta":{{"k":"{}"}}}}"#, "x".repeat(2 << 20));
+    for (body, status) in [
+        (deep.as_str(), 400),
+        (&long, 400),
+        (&huge, 413),
+        (r#"{"Name":"web","Check":{"TTL":"99999999999999h"}}"#, 400),
+        (r#"{"Name":"web","Check":{"TTL":-5}}"#, 400),
+        (r#"{"Name":"web","Port":70000}"#, 400),
+        (r#"{"Name":"web","Port":-1}"#, 400),
+        (r#"{"Name":"web","Weights":{"Passing":0,"Warning":1}}"#, 400),
+        (r#"{"Name":"web","Meta":{"a b":"c"}}"#, 400),
+        (r#"{"Name":"a\u0000b"}"#, 400),
+        ("\u{feff}{}", 400),
+        ("null", 400),
+        ("", 400),
+    ] {
+        let answer = world.put("/v1/agent/service/register", body.to_owned()).await;
+        assert_eq!(answer.status.as_u16(), status, "{:.60}: {:?}", body, answer.body);
+    }
+    for (path, status) in [
+        ("/v1/health/service/%ff", 400),
+        ("/v1/health/service/a%00b", 400),
+        ("/v1/health/service/", 400),
+        ("/v1/health/service/web?index=18446744073709551616", 400),
+        ("/v1/health/service/web?%", 500),
+        ("/v1/health/state/strange", 500),
+        ("/node//v1/agent/services", 400),
+    ] {
+        assert_eq!(world.get(path).await.status.as_u16(), status, "{path}");
+    }
+    assert_eq!(world.get("/v1/status/leader").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn methods_are_said_and_head_is_none_of_them() {
+    let world = world().await;
+    let answer = world.call(Method::OPTIONS, "/v1/agent/services", "").await;
+    assert_eq!((answer.status, &answer.headers["allow"]), (StatusCode::OK, &"OPTIONS,GET".parse().unwrap()));
+    let answer = world.call(Method::POST, "/v1/agent/services", "").await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (405, "method POST not allowed"));
+    assert_eq!(world.call(Method::HEAD, "/v1/agent/services", "").await.status.as_u16(), 405);
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_writes_is_a_missing_leader_and_reads_go_on() {
+    let world = world().await;
+    world.register(r#"{"Name":"web"}"#).await;
+    world.script.go_down(StoreError::temporary(StoreErrorKind::Full, "no space left on device"));
+    let answer = world.put("/v1/agent/service/register", r#"{"Name":"more"}"#).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.text().starts_with("No cluster leader"), "{answer:?}");
+    assert_eq!(world.get("/v1/health/service/web").await.ok().as_array().unwrap().len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_body_and_no_path_takes_the_server_down(body in any::<Vec<u8>>(), path in "[ -~]{0,40}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = world().await;
+            for route in ["agent/service/register", "agent/check/register", "catalog/register", "catalog/deregister"] {
+                let answer = world.put(&format!("/v1/{route}"), body.clone()).await;
+                assert!(answer.status.as_u16() >= 400, "{route} took {body:?}");
+            }
+            let path: String = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC).collect();
+            for route in ["health/service", "catalog/node", "agent/health/service/id", "health/state"] {
+                world.get(&format!("/v1/{route}/{path}?filter={path}")).await;
+            }
+            assert_eq!(world.get("/v1/status/leader").await.status, StatusCode::OK);
+        });
+    }
+}
