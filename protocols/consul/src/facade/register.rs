@@ -82,12 +82,12 @@ impl State {
         }
         let mut found = None;
         for node in view.nodes(std::ops::Bound::Unbounded) {
-            if let Some(key) = check_on(view, &node.facts.key, id)? {
-                if let Some(first) = found.replace(key.clone()) {
-                    let candidates = vec![first.to_string(), key.to_string()];
-                    let name = id.to_owned();
-                    return Err(Rejection::Ambiguous { noun: Noun::Check, name, candidates }.into());
-                }
+            let Some(key) = check_on(view, &node.facts.key, id)? else { continue };
+            if let Some(first) = found.replace(key.clone()) {
+                let candidates = vec![first.to_string(), key.to_string()];
+                return Err(
+                    Rejection::Ambiguous { noun: Noun::Check, name: id.to_owned(), candidates }.into()
+                );
             }
         }
         found.ok_or_else(|| Refusal::unknown_check(id))
