@@ -92,7 +92,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     }
     let id = if body.id.is_empty() { name } else { &body.id };
     let ports = ports(body)?;
-    let (weight, warning) = weights(body)?;
+    let (weight, warning) = weights(given, body)?;
     let mut tagged = BTreeMap::new();
     for (kind, address) in &body.tagged_addresses {
         tagged.insert(
@@ -216,8 +216,12 @@ fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
 }
 
 /// The weight while passing, and the one while warning where it is not 1.
-fn weights(body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
+fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
     let Some(weights) = &body.weights else { return Ok((1, None)) };
+    // Consul's own client writes zeros into the catalogue where nobody set anything.
+    if !given.by_agent && (weights.passing, weights.warning) == (0, 0) {
+        return Ok((1, None));
+    }
     let within = |weight: i64, what: &str, least: i64| {
         u32::try_from(weight).ok().filter(|_| (least..=65_535).contains(&weight)).ok_or_else(|| {
             Refusal::new(

@@ -110,3 +110,14 @@ async fn an_empty_address_is_the_nodes() {
     let instance = view.find_instance("default", "web", None, None).unwrap();
     assert_eq!(&*instance.instance.address, "127.0.0.1");
 }
+
+#[tokio::test]
+async fn weights_of_zero_are_none_in_the_catalogue_and_wrong_for_an_agent() {
+    let world = world().await;
+    let zeros = r#"{"Name":"web","Weights":{"Passing":0,"Warning":0}}"#;
+    assert_eq!(world.put("/v1/agent/service/register", zeros).await.status, StatusCode::BAD_REQUEST);
+    let body = r#"{"Node":"n","Address":"10.0.0.1","Service":{"Service":"web","Weights":{"Passing":0,"Warning":0}}}"#;
+    assert_eq!(world.put("/v1/catalog/register", body).await.text(), "true");
+    let said = world.get("/v1/health/service/web").await.ok();
+    assert_eq!(said[0]["Service"]["Weights"], json!({ "Passing": 1, "Warning": 1 }));
+}
