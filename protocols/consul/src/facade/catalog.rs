@@ -7,7 +7,7 @@ use serde::Serialize;
 use switchboard_model::{DEFAULT_NAMESPACE, Name, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
 
-use super::health::{fits, fits_node, is_nodeless};
+use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -25,7 +25,9 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::NODE)?;
     let index = |view: &switchboard_registry::View| Index::Exact(view.touched().nodes);
     let (view, index) = state.settle(&ask, || Selector::Everything, is_node, index).await?;
-    let nodes = view.nodes(Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts)));
+    let nodes = view
+        .nodes(Bound::Unbounded)
+        .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
     let nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
@@ -43,11 +45,10 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
     // Its own server is a service in every datacenter.
     let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::from([("consul", BTreeSet::new())]);
     for service in view.services(Bound::Unbounded) {
-        if service.key.namespace.as_str() != DEFAULT_NAMESPACE {
+        if !is_ours(&service.key.namespace) {
             continue;
         }
-        for instance in service.instances().filter(|view| fits_node(&state.here, &ask, view.node.as_deref()))
-        {
+        for instance in service.instances().filter(|view| fits_node(&ask, view.node.as_deref())) {
             if let Some(filter) = &filter {
                 let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
                 if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {
@@ -67,7 +68,7 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let (view, index) = state.settle_service(&ask, name).await?;
     let instances = view.service(DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
-    let rows = instances.filter(|view| fits(&state.here, &ask, view));
+    let rows = instances.filter(|view| fits(&ask, view));
     let rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), rows)?).at(&ask, index))
 }
@@ -119,7 +120,10 @@ impl State {
     /// A node and the services on it. None: there is no such node.
     fn on_node<'a>(&'a self, view: &'a Snapshot, name: &str) -> Result<Option<OnNode<'a>>, Refusal> {
         if is_nodeless(name) {
-            let all = view.services(Bound::Unbounded).flat_map(|service| service.instances());
+            let all = view
+                .services(Bound::Unbounded)
+                .filter(|service| is_ours(&service.key.namespace))
+                .flat_map(|service| service.instances());
             let all = all.filter(|view| view.key().node.is_none());
             return Ok(Some((self.here.nodeless(), all.map(|view| service_to_wire(view)).collect())));
         }

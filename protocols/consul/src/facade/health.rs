@@ -1,5 +1,6 @@
 //! `health/…`: instances with what decides about them.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use switchboard_model::{Name, Selector, ServiceKey, Status};
@@ -28,7 +29,6 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let Some(service) = view.service(namespace, name) else {
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
-    let here = &state.here;
     let plain = filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
     // Outputs of checks are newer than the service's view, so an answer with any is made anew.
     let element = |view| element(&state, view);
@@ -41,7 +41,7 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
         return Ok(Answer::bytes(body).at(&ask, index));
     }
     let chosen = service.instances().filter(|view| !passing || is_passing(view));
-    let chosen: Vec<_> = chosen.filter(|view| fits(here, &ask, view)).map(element).collect();
+    let chosen: Vec<_> = chosen.filter(|view| fits(&ask, view)).map(element).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
 }
 
@@ -59,17 +59,13 @@ fn is_passing(view: &InstanceView) -> bool {
 }
 
 /// Whether an instance has all tags and node metadata that are asked for.
-pub(super) fn fits(here: &crate::identity::Here, ask: &Ask, view: &InstanceView) -> bool {
+pub(super) fn fits(ask: &Ask, view: &InstanceView) -> bool {
     let tags = ask.all("tag").filter(|tag| !tag.is_empty());
     let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
-    tags.all(|has| has) && fits_node(here, ask, view.node.as_deref())
+    tags.all(|has| has) && fits_node(ask, view.node.as_deref())
 }
 
-pub(super) fn fits_node(
-    _here: &crate::identity::Here,
-    ask: &Ask,
-    node: Option<&switchboard_registry::NodeFacts>,
-) -> bool {
+pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts>) -> bool {
     let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
     ask.all("node-meta").all(|pair| {
         let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
@@ -83,7 +79,7 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (view, index) = state.settle_service(&ask, name).await?;
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
-    let checks = instances.filter(|view| fits_node(&state.here, &ask, view.node.as_deref()));
+    let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
     let checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
@@ -117,14 +113,13 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
         .await?;
     let mut checks = Vec::new();
-    for node in
-        view.nodes(std::ops::Bound::Unbounded).filter(|node| fits_node(&state.here, &ask, Some(&node.facts)))
-    {
+    let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace));
+    for node in nodes.filter(|node| fits_node(&ask, Some(&node.facts))) {
         checks.extend(checks_of_node(&node.facts, state.output()));
     }
-    let services = view.services(std::ops::Bound::Unbounded);
+    let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
     let instances = services.flat_map(|service| service.instances());
-    let instances = instances.filter(|view| fits_node(&state.here, &ask, view.node.as_deref()));
+    let instances = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
     checks.retain(|check| wanted.is_none_or(|wanted| check.status == wanted.as_str()));
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
@@ -160,6 +155,11 @@ impl State {
         };
         self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await
     }
+}
+
+/// Consul's community edition knows one namespace.
+pub(super) fn is_ours(namespace: &Name) -> bool {
+    namespace.as_str().eq_ignore_ascii_case(switchboard_model::DEFAULT_NAMESPACE)
 }
 
 /// The node of an instance that names none is called so.

@@ -98,3 +98,19 @@ async fn an_instance_without_a_node_is_on_the_node_that_stands_for_them() {
     assert_eq!(world.put("/v1/catalog/deregister", gone).await.text(), "true");
     assert_eq!(world.get("/v1/health/service/user-service").await.ok(), json!([]));
 }
+
+#[tokio::test]
+async fn other_namespaces_are_not_shown() {
+    use switchboard_model::*;
+    use switchboard_registry::plan::PutNode;
+
+    let world = world().await;
+    let namespace = Name::parse("namespace", "other").unwrap();
+    let key = NodeKey { namespace, node: Name::parse("node", "hidden").unwrap() };
+    let node =
+        Node { key, address: "10.0.0.9".into(), metadata: Metadata::default(), annex: Annex::default() };
+    world.registry.submit(&Caller::internal("test"), PutNode { node }).await.unwrap();
+    let nodes = world.get("/v1/catalog/nodes").await.ok();
+    let names: Vec<&Value> = nodes.as_array().unwrap().iter().map(|node| &node["Node"]).collect();
+    assert_eq!(names, ["here"]);
+}
