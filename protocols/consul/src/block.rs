@@ -1,7 +1,5 @@
 //! Blocking queries: an answer that waits until what was asked about has changed.
 
-use std::time::Duration;
-
 use switchboard_model::{Revision, Selector};
 use switchboard_registry::{View, WatchEnd, What};
 
@@ -52,10 +50,7 @@ impl State {
         drop(view);
         let waited = tokio::time::timeout(blocking.wait, async {
             if is_ahead {
-                tokio::select! {
-                    () = registry.stopping() => return Err(Refusal::is_leaderless()),
-                    () = tokio::time::sleep(Duration::MAX / 4) => {}
-                }
+                std::future::pending::<()>().await;
             }
             let mut watch = registry.watch(&ask.caller, &selector(), after)?;
             loop {
@@ -74,9 +69,13 @@ impl State {
                 }
             }
         });
-        let woken = match waited.await {
-            Ok(woken) => woken?,
-            Err(_) => Revision::ZERO,
+        let woken = tokio::select! {
+            woken = waited => match woken {
+                Ok(woken) => woken?,
+                Err(_) => Revision::ZERO,
+            },
+            // Nobody is kept waiting for a server that is on its way out.
+            () = self.context.stop.cancelled() => return Err(Refusal::is_leaderless()),
         };
         let view = registry.view(&ask.caller)?;
         let value = index(&view).value().max(woken.0);

@@ -154,9 +154,9 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
         let selector = Selector::Service(found.key().service_key());
         let mut watch = registry.watch(&ask.caller, &selector, view.revision())?;
         drop(view);
-        let _ = tokio::time::timeout_at(until, watch.next()).await;
-        if registry.waiting_for().is_some() {
-            return Err(Refusal::is_leaderless());
+        tokio::select! {
+            _ = tokio::time::timeout_at(until, watch.next()) => {}
+            () = state.context.stop.cancelled() => return Err(Refusal::is_leaderless()),
         }
     }
 }

@@ -85,3 +85,26 @@ async fn lists_have_the_index_of_their_own_kind() {
     assert_eq!(world.get("/v1/catalog/nodes").await.index(), nodes);
     assert!(world.get("/v1/health/state/any").await.index() > states);
 }
+
+#[tokio::test]
+async fn a_server_that_stops_keeps_nobody_waiting() {
+    let world = world().await;
+    world.register(r#"{"Name":"web"}"#).await;
+    let index = world.get("/v1/health/service/web").await.index();
+    let hash = world.get("/v1/agent/service/web").await.ok()["ContentHash"].as_str().unwrap().to_owned();
+    let paths = [
+        format!("/v1/health/service/web?index={index}&wait=5m"),
+        "/v1/health/service/web?index=1000000&wait=5m".to_owned(),
+        format!("/v1/agent/service/web?hash={hash}&wait=5m"),
+    ];
+    let waiting = paths.map(|path| {
+        let world = world.clone();
+        tokio::spawn(async move { world.get(&path).await })
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.stop();
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.text()), (500, "No cluster leader"));
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) struct World {
     pub(crate) script: Arc<Script>,
     pub(crate) registry: Registry,
     client: Client<HttpConnector, Full<Bytes>>,
-    _stop: Arc<Stopping>,
+    stop: Arc<Stopping>,
 }
 
 struct Stopping(Stop);
@@ -68,7 +68,7 @@ pub(crate) async fn world() -> World {
         Context { registry: registry.clone(), metrics: Metrics::default(), stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let world = World { address, script, registry, client, _stop: Arc::new(Stopping(stop)) };
+    let world = World { address, script, registry, client, stop: Arc::new(Stopping(stop)) };
     // Its own node is there at once, though not at the same instant.
     while world.get("/v1/catalog/node/here").await.text() == "null" {
         tokio::task::yield_now().await;
@@ -77,6 +77,10 @@ pub(crate) async fn world() -> World {
 }
 
 impl World {
+    pub(crate) fn stop(&self) {
+        self.stop.0.cancel();
+    }
+
     pub(crate) async fn call(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
         let uri = format!("http://{}{path}", self.address);
         let request = Request::builder().method(method).uri(uri).body(Full::new(body.into())).unwrap();
