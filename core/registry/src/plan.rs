@@ -10,7 +10,7 @@ mod node;
 mod register;
 
 use switchboard_model::{Record, RecordKey, Rejection};
-pub use switchboard_store::Plan;
+pub use switchboard_store::{Plan, Write};
 
 use crate::clock::Now;
 use crate::snapshot::Snapshot;

@@ -5,9 +5,22 @@ mod duration;
 mod instance;
 mod node;
 
-pub(crate) use check::{Place, as_status, check_from_body, check_from_catalog, checks_of, checks_of_node};
+use crate::refusal::Refusal;
+
+pub(crate) use check::{
+    HEARTBEAT, OUT_OF_SERVICE, Place, as_status, check_from_body, check_from_catalog, checks_of,
+    checks_of_node,
+};
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{
     Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire,
 };
 pub(crate) use node::{NodeWords, node_id, node_to_wire};
+
+/// Consul's community edition knows one namespace and one partition.
+pub(crate) fn default_only(field: &str, value: &str) -> Result<(), Refusal> {
+    match value {
+        "" | "default" => Ok(()),
+        _ => Err(Refusal::bad(format!("Invalid {field}: there is only \"default\""))),
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record};
 use switchboard_registry::Snapshot;
-use switchboard_registry::plan::Plan;
+use switchboard_registry::plan::{Plan, Write};
 
 pub(crate) use catalog::RegisterInCatalog;
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
@@ -21,6 +21,19 @@ fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {
     if view.is_none_or(|view| view.facts.checks.iter().all(|check| check.key.id != serf.key.id)) {
         plan.put(Record::Check(serf.clone()));
     }
+}
+
+/// The same plan with one write for each record: what was said last, at the place where the record first stood.
+fn once_each(plan: Plan) -> Plan {
+    let mut writes: Vec<Write> = Vec::with_capacity(plan.writes.len());
+    for write in plan.writes {
+        let key = write.key();
+        match writes.iter_mut().find(|earlier| earlier.key() == key) {
+            Some(earlier) => *earlier = write,
+            None => writes.push(write),
+        }
+    }
+    Plan { writes, ..plan }
 }
 
 /// The instance of this id on the node, whatever its service: on a node an id is unique.

@@ -10,7 +10,7 @@ use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::identity::{Here, NODELESS};
-use crate::lens::{Given, NodeWords, check_from_catalog, instance_from_body, node_id};
+use crate::lens::{Given, NodeWords, check_from_catalog, default_only, instance_from_body, node_id};
 use crate::plan::{RegisterInCatalog, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CatalogDeregister, CatalogRegister};
@@ -18,8 +18,13 @@ use crate::wire::{CatalogDeregister, CatalogRegister};
 pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogRegister = ask.json(&state.config.limits).await?;
     state.here_only(&ask, &body.datacenter)?;
+    default_only("Namespace", &body.namespace)?;
+    default_only("Partition", &body.partition)?;
     if body.node.is_empty() {
         return Err(Refusal::failed("Must provide node"));
+    }
+    if body.locality.as_ref().is_some_and(|locality| !locality.is_null()) {
+        return Err(Refusal::bad("Invalid Locality: give it to the service; a node has none here"));
     }
     if !body.id.is_empty() && uuid::Uuid::parse_str(&body.id).is_err() {
         return Err(Refusal::failed(format!(
@@ -93,6 +98,8 @@ fn node(here: &Here, body: &CatalogRegister, key: NodeKey, address: &str) -> Res
 pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogDeregister = ask.json(&state.config.limits).await?;
     state.here_only(&ask, &body.datacenter)?;
+    default_only("Namespace", &body.namespace)?;
+    default_only("Partition", &body.partition)?;
     if body.node.is_empty() {
         return Err(Refusal::failed("Must provide node"));
     }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use switchboard_model::{Name, Selector, ServiceKey, Status};
+use switchboard_model::{Name, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, What};
 
 use super::{Shared, State, filter_of, filtered};
@@ -12,7 +12,7 @@ use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
 use crate::identity::NODELESS;
-use crate::lens::{as_status, checks_of, checks_of_node, node_to_wire, service_to_wire};
+use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
 use crate::wire;
 
@@ -30,18 +30,16 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
     let plain = filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
-    // Outputs of checks are newer than the service's view, so an answer with any is made anew.
-    let element = |view| element(&state, view);
-    if plain && service.instances().all(|view| view.checks.is_empty()) {
+    let chosen = || service.instances().filter(|view| !passing || is_passing(view));
+    // What a check said last may be newer than the service's view: such an answer is made anew.
+    if plain && service.instances().all(|view| is_silent(&state, view)) {
         let form = ("consul", if passing { PASSING } else { ALL });
-        let body = service.memo.get_or_encode(form, || {
-            let elements = service.instances().filter(|view| !passing || is_passing(view));
-            encode(&elements.map(|view| self::element(&state, view)).collect::<Vec<_>>())
-        });
+        let body = service
+            .memo
+            .get_or_encode(form, || encode(&chosen().map(|view| element(&state, view)).collect::<Vec<_>>()));
         return Ok(Answer::bytes(body).at(&ask, index));
     }
-    let chosen = service.instances().filter(|view| !passing || is_passing(view));
-    let chosen: Vec<_> = chosen.filter(|view| fits(&ask, view)).map(element).collect();
+    let chosen: Vec<_> = chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
     Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
 }
 
@@ -51,6 +49,12 @@ fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthEle
         service: service_to_wire(view),
         checks: checks_of(view, state.output(), true),
     }
+}
+
+/// Whether its checks have said nothing but what is on record.
+fn is_silent(state: &State, view: &InstanceView) -> bool {
+    let on_node = view.node.iter().flat_map(|node| node.checks.iter());
+    view.checks.iter().chain(on_node).all(|check| state.context.registry.output(&check.key).is_none())
 }
 
 fn is_passing(view: &InstanceView) -> bool {
@@ -102,12 +106,6 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let word = ask.rest("Missing check state")?;
-    let wanted: Option<Status> = match word {
-        "any" => None,
-        word => {
-            Some(as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check state '{word}'")))?)
-        }
-    };
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let (view, index) = state
         .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
@@ -121,7 +119,8 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = services.flat_map(|service| service.instances());
     let instances = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
-    checks.retain(|check| wanted.is_none_or(|wanted| check.status == wanted.as_str()));
+    // A state that there is not has no checks.
+    checks.retain(|check| word == "any" || check.status == word);
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 

@@ -34,7 +34,8 @@ impl State {
     ) -> Result<RegisterService, Refusal> {
         let given = Given { node: Some(agent.name.clone()), node_address: &agent.address, by_agent: true };
         let instance = instance_from_body(&given, body)?;
-        let bodies: Vec<&CheckBody> = body.check.iter().chain(&body.checks).collect();
+        let bodies: Vec<&CheckBody> =
+            body.check.iter().chain(&body.checks).filter(|check| **check != CheckBody::default()).collect();
         let mut checks = Vec::with_capacity(bodies.len());
         for (n, check) in (1..).zip(&bodies) {
             let service = &instance.key.id;

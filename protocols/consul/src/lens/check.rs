@@ -10,8 +10,8 @@ use switchboard_model::{
 };
 use switchboard_registry::{InstanceView, NodeFacts, Output};
 
-use super::GoDuration;
 use super::node::annex_of;
+use super::{GoDuration, default_only};
 use crate::identity::node_name;
 use crate::refusal::Refusal;
 use crate::wire::{self, CatalogCheck, CheckBody};
@@ -36,6 +36,10 @@ struct Words {
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<(String, String)>,
 }
+
+/// How the checks begin that are none of the registry's: a lease, and a lifecycle.
+pub(crate) const HEARTBEAT: &str = "lease:";
+pub(crate) const OUT_OF_SERVICE: &str = "_service_maintenance:";
 
 /// Where a check stands, and what it is called when it does not say.
 #[derive(Clone, Debug)]
@@ -131,6 +135,8 @@ fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> 
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         ));
     }
+    default_only("Namespace", &body.namespace)?;
+    default_only("Partition", &body.partition)?;
     let unsupported =
         |what: &str| Err(Refusal::bad(format!("Invalid check: {what} checks are not supported")));
     if !body.h2ping.is_empty() {
@@ -144,6 +150,12 @@ fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> 
     }
     if body.tcp_use_tls {
         return unsupported("TCPUseTLS");
+    }
+    if !body.proxy_http.is_empty() || !body.proxy_grpc.is_empty() {
+        return unsupported("ProxyHTTP and ProxyGRPC");
+    }
+    if !matches!(usize::try_from(body.output_max_size), Ok(0 | Check::MAX_OUTPUT)) {
+        return Err(Refusal::bad(format!("Invalid check: OutputMaxSize is always {}", Check::MAX_OUTPUT)));
     }
     let target = |text: &str| target(place, text);
     let tls_name: Box<str> = body.tls_server_name.as_str().into();
@@ -215,9 +227,15 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
         word => as_status(word).ok_or_else(|| Refusal::failed(format!("Invalid check status: '{word}'")))?,
     };
     let id = if body.check_id.is_empty() { &body.name } else { &body.check_id };
+    default_only("Namespace", &body.namespace)?;
+    default_only("Partition", &body.partition)?;
+    if !body.peer_name.is_empty() || body.exposed_port != 0 {
+        return Err(Refusal::bad("Invalid check: PeerName and ExposedPort belong to the service mesh"));
+    }
+    let says_nothing = body.definition.as_object().is_some_and(serde_json::Map::is_empty);
     let words = Words {
         kind: body.kind.clone(),
-        definition: body.definition.clone(),
+        definition: if says_nothing { Value::Null } else { body.definition.clone() },
         times: Some((body.interval.clone(), body.timeout.clone()))
             .filter(|(interval, timeout)| !interval.is_empty() || !timeout.is_empty()),
         ..Words::default()
@@ -343,7 +361,7 @@ fn heartbeat(view: &InstanceView) -> Option<wire::Check<'_>> {
         Standing::Lapsed { .. } => ("critical", "TTL expired"),
     };
     Some(wire::Check {
-        check_id: Cow::Owned(format!("lease:{}", view.key().id)),
+        check_id: Cow::Owned(format!("{HEARTBEAT}{}", view.key().id)),
         name: "Heartbeat".into(),
         status,
         output: output.into(),
@@ -366,7 +384,7 @@ fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
         _ => Cow::Owned(reason),
     };
     Some(wire::Check {
-        check_id: Cow::Owned(format!("_service_maintenance:{}", instance.key.id)),
+        check_id: Cow::Owned(format!("{OUT_OF_SERVICE}{}", instance.key.id)),
         name: "Service Maintenance Mode".into(),
         notes,
         kind: "maintenance".into(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use switchboard_model::{Annex, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags};
 use switchboard_registry::InstanceView;
 
+use super::default_only;
 use super::node::{annex_of, node_to_wire};
 use crate::identity::Here;
 use crate::refusal::Refusal;
@@ -84,8 +85,13 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
         return Err(Refusal::bad("Missing service name"));
     }
     refuse_mesh(body)?;
+    default_only("Namespace", &body.namespace)?;
+    default_only("Partition", &body.partition)?;
     if body.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
         return Err(invalid("service address"));
+    }
+    if body.meta.len() > 64 {
+        return Err(Refusal::bad("Invalid Service Meta: it cannot contain more than 64 key/value pairs"));
     }
     for (key, value) in &body.meta {
         check_meta(key, value)?;
@@ -170,8 +176,6 @@ fn refuse_mesh(body: &ServiceBody) -> Result<(), Refusal> {
         () if says(&body.proxy) => refused("Proxy"),
         () if says(&body.connect) => refused("Connect"),
         () if !body.peer_name.is_empty() => refused("PeerName"),
-        () if !matches!(body.namespace.as_str(), "" | "default") => refused("Namespace"),
-        () if !matches!(body.partition.as_str(), "" | "default") => refused("Partition"),
         () => Ok(()),
     }
 }
@@ -182,6 +186,11 @@ fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
     if key.is_empty() || key.chars().any(|c| !allowed(c)) {
         return refuse(format!(
             "Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"
+        ));
+    }
+    if key.starts_with("consul-") {
+        return refuse(format!(
+            "Couldn't load metadata pair ('{key}', ...): Key prefix 'consul-' is reserved for internal use"
         ));
     }
     if key.len() > 128 || value.len() > 512 {

@@ -6,7 +6,7 @@ use switchboard_registry::plan::Plan;
 use switchboard_registry::plan::{Deregister, Keep, PutCheck, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::{ensure_node, on_node};
+use super::{ensure_node, on_node, once_each};
 
 /// The node that an agent is on.
 #[derive(Clone, Debug)]
@@ -56,7 +56,12 @@ impl Intent for RegisterService {
             // The id has moved to another service.
             plan.writes.extend(Deregister { key: before.clone() }.plan(at, now)?.plan.writes);
         }
-        let mut checks = self.checks.clone();
+        // Of two checks with one id the later counts.
+        let mut checks: Vec<Check> = Vec::with_capacity(self.checks.len());
+        for check in &self.checks {
+            checks.retain(|earlier| earlier.key.id != check.key.id);
+            checks.push(check.clone());
+        }
         let mut instance = self.instance.clone();
         if let Some(view) = at.instance(key) {
             if !self.replace_checks {
@@ -99,7 +104,7 @@ impl Intent for PutAgentCheck {
         } else {
             plan.writes.extend(PutCheck { check: self.check.clone() }.plan(at, now)?.plan.writes);
         }
-        Ok(Planned { plan, reply: () })
+        Ok(Planned { plan: once_each(plan), reply: () })
     }
 }
 

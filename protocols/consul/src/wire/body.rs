@@ -3,7 +3,7 @@
 macro_rules! go_body {
     ($(#[$meta:meta])* struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub(crate) struct $name { $(pub(crate) $field: $ty,)* }
 
         impl<'de> serde::Deserialize<'de> for $name {

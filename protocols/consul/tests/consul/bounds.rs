@@ -34,7 +34,6 @@ async fn every_kind_of_bad_request_is_told_and_the_server_goes_on() {
         ("/v1/health/service/", 400),
         ("/v1/health/service/web?index=18446744073709551616", 400),
         ("/v1/health/service/web?%", 500),
-        ("/v1/health/state/strange", 500),
         ("/node//v1/agent/services", 400),
     ] {
         assert_eq!(world.get(path).await.status.as_u16(), status, "{path}");
@@ -61,6 +60,52 @@ async fn a_store_that_takes_no_writes_is_a_missing_leader_and_reads_go_on() {
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(answer.text().starts_with("No cluster leader"), "{answer:?}");
     assert_eq!(world.get("/v1/health/service/web").await.ok().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_one_record_written_twice_the_last_counts_and_is_written_once() {
+    let world = world().await;
+    world.register(r#"{"Name":"web","Checks":[{"CheckID":"x","TTL":"5s"},{"CheckID":"x","TTL":"9s","Status":"passing"}]}"#).await;
+    assert_eq!(world.get("/v1/agent/checks").await.ok()["x"]["Status"], "passing");
+    world.put("/node/fresh/v1/agent/check/register", r#"{"ID":"serfHealth","Name":"x","TTL":"5s"}"#).await;
+    let twice = r#"{"Node":"n","Address":"10.0.0.1","Checks":[
+        {"CheckID":"a","Name":"a","Status":"passing"},{"CheckID":"a","Name":"a","Status":"critical"}]}"#;
+    world.put("/v1/catalog/register", twice).await;
+    assert_eq!(world.get("/v1/health/node/n").await.ok()[0]["Status"], "critical");
+    let view = world.registry.view(&switchboard_registry::Caller::internal("test")).unwrap();
+    let nodes = view.nodes(std::ops::Bound::Unbounded);
+    let checks = nodes.flat_map(|node| node.facts.checks.iter()).collect::<Vec<_>>();
+    assert!(checks.iter().all(|check| check.version == 1), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_node_has_room_for_so_many_checks() {
+    let world = world().await;
+    let checks: Vec<String> = (0..33).map(|n| format!(r#"{{"Name":"c{n}","Status":"passing"}}"#)).collect();
+    let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Checks":[{}]}}"#, checks.join(","));
+    assert_eq!(world.put("/v1/catalog/register", body).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(world.get("/v1/health/node/n").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn no_field_is_read_and_forgotten() {
+    let world = world().await;
+    for (route, body) in [
+        ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Namespace":"other"}"#),
+        ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Locality":{"Zone":"z"}}"#),
+        ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Check":{"Name":"a","Partition":"p"}}"#),
+        ("catalog/deregister", r#"{"Node":"n","Partition":"p"}"#),
+        ("agent/check/register", r#"{"Name":"a","TTL":"5s","ProxyHTTP":"x"}"#),
+        ("agent/check/register", r#"{"Name":"a","TTL":"5s","OutputMaxSize":7}"#),
+        ("agent/service/register", r#"{"Name":"a","Meta":{"consul-x":"y"}}"#),
+    ] {
+        let answer = world.put(&format!("/v1/{route}"), body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {answer:?}");
+    }
+    // An empty check is none, as Consul has it.
+    world.register(r#"{"Name":"a","Check":{}}"#).await;
+    assert_eq!(world.get("/v1/agent/checks").await.text(), "{}");
+    assert_eq!(world.get("/v1/health/state/strange").await.text(), "[]");
 }
 
 proptest! {

@@ -16,6 +16,7 @@ fn as_registration(element: &Value) -> Value {
         "TaggedAddresses": element["Node"]["TaggedAddresses"],
         "NodeMeta": element["Node"]["Meta"],
         "Service": element["Service"],
+        "Checks": element["Checks"],
     })
 }
 
@@ -30,11 +31,19 @@ async fn writing_back_what_was_read_makes_no_commit() {
         )
         .await;
     world.register(r#"{"Name":"bare"}"#).await;
+    world
+        .register(
+            r#"{"Name":"checked","Checks":[{"HTTP":"http://127.0.0.1:9/","Interval":"10s"},{"TTL":"9s"}]}"#,
+        )
+        .await;
+    world.put("/v1/agent/check/warn/service:checked:2?note=slow", "").await;
+    world.register(r#"{"Name":"out"}"#).await;
+    world.put("/v1/agent/service/maintenance/out?enable=true&reason=disk", "").await;
     world.register(r#"{"Name":"ports","Ports":[{"Name":"admin","Port":81},{"Name":"http","Port":80,"Default":true}]}"#).await;
     world
         .put("/v1/catalog/register", r#"{"Node":"ext","Address":"db.example.com","NodeMeta":{"a":"b"},"Service":{"Service":"db","Port":5432}}"#)
         .await;
-    for service in ["web", "bare", "ports", "db"] {
+    for service in ["web", "bare", "checked", "out", "ports", "db"] {
         let read = world.get(&format!("/v1/health/service/{service}")).await.ok();
         let before = head(&world);
         let answer = world.put("/v1/catalog/register", as_registration(&read[0]).to_string()).await;
@@ -113,4 +122,14 @@ async fn other_namespaces_are_not_shown() {
     let nodes = world.get("/v1/catalog/nodes").await.ok();
     let names: Vec<&Value> = nodes.as_array().unwrap().iter().map(|node| &node["Node"]).collect();
     assert_eq!(names, ["here"]);
+}
+
+#[tokio::test]
+async fn a_report_through_the_catalogue_keeps_the_definition_of_a_check() {
+    let world = world().await;
+    world.register(r#"{"Name":"web","Check":{"HTTP":"http://127.0.0.1:9/","Interval":"10s"}}"#).await;
+    let body = r#"{"Node":"here","SkipNodeUpdate":true,"Check":{"CheckID":"service:web","ServiceID":"web","Name":"x","Status":"passing"}}"#;
+    assert_eq!(world.put("/v1/catalog/register", body).await.text(), "true");
+    let check = &world.get("/v1/health/checks/web").await.ok()[0];
+    assert_eq!((&check["Status"], &check["Type"]), (&json!("passing"), &json!("http")));
 }
