@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use switchboard_facade::{About, Context, Facade, ListenError, Listening, Metrics, Stop};
+use switchboard_facade::{About, Context, Facade, ListenError, Listening, Metrics, NamedSets, Stop};
 use switchboard_registry::Registry;
 use switchboard_store::{Engine, StoreError, StoreErrorKind};
 use tokio::task::JoinSet;
@@ -61,7 +61,8 @@ pub(crate) async fn start(config: &Config) -> Result<Server, NotStarted> {
     let stop = Stop::new();
     let about =
         About { version: env!("CARGO_PKG_VERSION"), engine: config.engine.name, started: Instant::now() };
-    let context = Context { registry: registry.clone(), metrics, stop: stop.clone(), about };
+    let named_sets = NamedSets::default();
+    let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     let mut listening = Vec::new();
     for facade in &facades {
         listening.extend(facade.listening().into_iter().map(|place| (facade.name(), place)));
@@ -154,9 +155,9 @@ fn listen_failure(error: &anyhow::Error) -> NotStarted {
             address: *address,
             failure: failure(Exit::Failed),
         },
-        Some(ListenError::Exposed { .. } | ListenError::Tls { .. }) => {
-            NotStarted::Failed(failure(Exit::Usage))
-        }
+        Some(
+            ListenError::Exposed { .. } | ListenError::ExposedDatagrams { .. } | ListenError::Tls { .. },
+        ) => NotStarted::Failed(failure(Exit::Usage)),
         Some(ListenError::Bind { .. }) | None => NotStarted::Failed(failure(Exit::Failed)),
     }
 }

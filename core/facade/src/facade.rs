@@ -9,6 +9,7 @@ use switchboard_store::Facts;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::named_sets::NamedSets;
 use crate::section::{ConfigError, Section};
 
 /// Tells everyone at once that it is time to go.
@@ -34,6 +35,8 @@ pub trait Facade: Send {
 pub struct Context {
     pub registry: Registry,
     pub metrics: Metrics,
+    /// What other façades keep under names of their own, such as prepared queries.
+    pub named_sets: NamedSets,
     pub stop: Stop,
     pub about: About,
 }

@@ -8,19 +8,25 @@
 //! What this crate does not know: any protocol's words, and how records are kept.
 
 mod connections;
+mod datagrams;
 mod facade;
+mod host_name;
 mod http;
 mod limits;
 mod listen;
 mod metrics;
+mod named_sets;
 mod section;
 mod span;
 
 pub use connections::{ConnectionMeters, Reception, serve_connections};
+pub use datagrams::{Answered, DatagramMeters, Datagrams, serve_datagrams};
 pub use facade::{About, Context, Facade, Listening, Needs, Opening, Plug, Stop};
+pub use host_name::host_name;
 pub use http::{HttpMeters, serve_http};
 pub use limits::{ConnectionLimits, Limits};
 pub use listen::{Connection, Listen, ListenError, Listener, Peer, Tls};
 pub use metrics::{Format as MetricsFormat, Metrics};
+pub use named_sets::{Asker, NamedSet, NamedSetSource, NamedSets};
 pub use section::{ConfigError, Section, from_section, to_section};
 pub use span::Span;

@@ -56,6 +56,12 @@ pub enum ListenError {
     )]
     Exposed { protocol: String, address: SocketAddr },
     #[error(
+        "{protocol}: refusing to listen on {address}: it can be reached from other machines, and what is spoken there \
+         is not protected.\n  Accept that with `--set {protocol}.insecure=true`, \
+         or listen on 127.0.0.1 with `--listen {protocol}=127.0.0.1:{}`.", address.port()
+    )]
+    ExposedDatagrams { protocol: String, address: SocketAddr },
+    #[error(
         "{protocol}: cannot listen on {address}: {source}.\n  Choose another with `--listen {protocol}=HOST:PORT`."
     )]
     Bind { protocol: String, address: SocketAddr, source: io::Error },
@@ -89,10 +95,7 @@ impl Listener {
             return Err(ListenError::Exposed { protocol, address });
         }
         let tls = listen.tls.as_ref().map(|tls| server_config(&protocol, tls)).transpose()?;
-        let socket = socket(address).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse { protocol: protocol.clone(), address },
-            _ => ListenError::Bind { protocol: protocol.clone(), address, source },
-        })?;
+        let socket = socket(address).map_err(|source| not_bound(&protocol, address, source))?;
         let address = socket.local_addr().unwrap_or(address);
         Ok(Listener { socket, address, tls, insecure })
     }
@@ -129,6 +132,14 @@ impl Listener {
         let mut config = self.tls.clone()?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Some(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+pub(crate) fn not_bound(protocol: &str, address: SocketAddr, source: io::Error) -> ListenError {
+    let protocol = protocol.to_owned();
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse { protocol, address },
+        _ => ListenError::Bind { protocol, address, source },
     }
 }
 

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use switchboard_engine_memory::{Memory, Script};
-use switchboard_facade::{About, Context, Metrics, Section, Stop};
+use switchboard_facade::{About, Context, Metrics, NamedSets, Section, Stop};
 use switchboard_registry::{OpenGate, Options, Registry};
 
 pub(crate) const ARTICLE: &str = r#"{"service":"user-service","host":"192.168.1.100","port":8080,"metadata":{"version":"v1.2","region":"east"},"ttl":30}"#;
@@ -69,7 +69,8 @@ pub(crate) async fn serve(registry: Registry, script: Arc<Script>, settings: &st
     let about = About { version: "test", engine: "memory", started: Instant::now() };
     let metrics = Metrics::default();
     metrics.register(|metrics| registry.meters().register(metrics));
-    let context = Context { registry: registry.clone(), metrics, stop: stop.clone(), about };
+    let named_sets = NamedSets::default();
+    let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
     World { address, script, registry, client, stop }
