@@ -37,6 +37,12 @@ impl DomainName {
         DomainName::below(text.split('.').map(str::as_bytes), &root)
     }
 
+    /// A name that is spelled out, and nothing behind it.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<DomainName> {
+        let length: usize = split(bytes)?.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+        (length == bytes.len() && length <= LONGEST).then(|| DomainName(bytes.into()))
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,6 +1,7 @@
 use domain::base::iana::{OptRcode, Rtype};
 use domain::base::{Header, HeaderCounts};
 
+use super::name::DomainName;
 use super::query::{Edns, Query, Subnet};
 use super::sheaf::{Owner, Sheaf, Sheared};
 
@@ -76,6 +77,22 @@ impl<'a> Reply<'a> {
         out.extend([0; HEADER]);
         out.extend_from_slice(question);
         Reply { out, base, header, counts, domain: 0, edns, rcode }
+    }
+
+    /// The answer is for the network that was asked for and no other.
+    pub(crate) fn network_matters(mut self, matters: bool) -> Reply<'a> {
+        if let Some(Edns { subnet: Some(subnet), .. }) = &mut self.edns {
+            subnet.scope = if matters { subnet.prefix } else { 0 };
+        }
+        self
+    }
+
+    /// The asker's word on the longest datagram is given back, as far as it is kept to.
+    pub(crate) fn largest(mut self, bytes: u16) -> Reply<'a> {
+        if let Some(edns) = &mut self.edns {
+            edns.size = edns.size.min(bytes).max(512);
+        }
+        self
     }
 
     /// The domain is made of the last bytes of the name that was asked for.
@@ -266,6 +283,12 @@ fn subnet_bytes(subnet: &Subnet) -> Vec<u8> {
     };
     bytes.truncate(usize::from(subnet.prefix).div_ceil(8));
     bytes
+}
+
+/// Where an alias leads; None: it is none.
+pub(crate) fn cname_target(body: &[u8]) -> Option<DomainName> {
+    const DATA: usize = 10;
+    (rtype(body)? == Rtype::CNAME).then(|| DomainName::from_bytes(body.get(DATA..)?)).flatten()
 }
 
 fn rtype(body: &[u8]) -> Option<Rtype> {
