@@ -12,4 +12,5 @@ pub(crate) const PROTOCOLS: &[Plug] = &[
     // One line each.
     switchboard_protocol_native::PLUG,
     switchboard_protocol_consul::PLUG,
+    switchboard_protocol_dns::PLUG,
 ];

@@ -17,7 +17,6 @@ use crate::names::{ServiceWanted, Subject, Zone};
 use crate::wire::{Data, DomainName, Owner, Sheaf, SheafBuilder, body};
 use instances::Form;
 
-pub(crate) use alias::{append, into};
 pub(crate) use write::{Transport, write};
 pub(crate) use zone::Own;
 

@@ -83,7 +83,8 @@ mod tests {
             metadata: Metadata::new(pairs.map(|(key, value)| (key.into(), value.into()))).unwrap(),
             annex: Annex::default(),
         };
-        let said: Vec<String> = texts(&node).iter().map(|text| String::from_utf8_lossy(text).into()).collect();
+        let said: Vec<String> =
+            texts(&node).iter().map(|text| String::from_utf8_lossy(text).into()).collect();
         assert_eq!(said, ["a=1=2", "b`=c=x", "d``=", "as it is"]);
     }
 }

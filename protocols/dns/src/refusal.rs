@@ -18,7 +18,10 @@ pub(crate) fn refusal(rejection: &Rejection) -> OptRcode {
         | Rejection::NotYet { .. } => OptRcode::SERVFAIL,
         // Whoever hears it asks another server, or again.
         Rejection::Unavailable(
-            Unavailable::Loading | Unavailable::Overloaded | Unavailable::Stopping | Unavailable::Store { .. },
+            Unavailable::Loading
+            | Unavailable::Overloaded
+            | Unavailable::Stopping
+            | Unavailable::Store { .. },
         ) => OptRcode::SERVFAIL,
     }
 }

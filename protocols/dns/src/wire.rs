@@ -8,7 +8,7 @@ mod reply;
 mod sheaf;
 
 pub(crate) use name::DomainName;
-pub(crate) use query::{Edns, Query, Unreadable};
+pub(crate) use query::{Query, Unreadable};
 pub(crate) use record::{Data, Soa, body};
 pub(crate) use reply::{Bounds, Flags, Reply, Sections, cname_target};
 pub(crate) use sheaf::{Owner, Sheaf, SheafBuilder};

@@ -38,7 +38,9 @@ impl Ground<'_> {
         let mut answers = SheafBuilder::default();
         if qtype != Rtype::TXT {
             let record = match lens::host(&node.address) {
-                Host::Address(address) if is_asked(qtype, address) => Some(body(ttl, &Data::Address(address))),
+                Host::Address(address) if is_asked(qtype, address) => {
+                    Some(body(ttl, &Data::Address(address)))
+                }
                 Host::Address(_) => None,
                 Host::Name(name) => DomainName::parse(name).map(|name| body(ttl, &Data::Cname(&name))),
             };

@@ -25,7 +25,9 @@ impl Scheme for Consul {
             // `service` may be left out, and what is rightmost decides.
             (None, Some(short)) => split("service", labels, short + 1, short + 1),
             (Some(at), Some(short)) if short > at => split("service", labels, short + 1, short + 1),
-            (Some(at), _) => split(labels.get(at).and_then(|label| kind(label)).unwrap_or(""), labels, at, at + 1),
+            (Some(at), _) => {
+                split(labels.get(at).and_then(|label| kind(label)).unwrap_or(""), labels, at, at + 1)
+            }
             (None, None) => return self.without_kind(labels),
         };
         if !self.is_here(after) {
@@ -145,7 +147,8 @@ mod tests {
     /// What a name below the domain means, in one line.
     #[track_caller]
     fn check(name: &str, qtype: Rtype, expected: &str) {
-        let labels: Vec<&[u8]> = name.split('.').filter(|label| !label.is_empty()).map(str::as_bytes).collect();
+        let labels: Vec<&[u8]> =
+            name.split('.').filter(|label| !label.is_empty()).map(str::as_bytes).collect();
         let said = match (Consul { datacenter: "dc1".to_owned() }).read(&labels, qtype) {
             Subject::Service(ServiceWanted { service, tag, .. }) => match tag {
                 Some(tag) => format!("service {service} with {tag}"),

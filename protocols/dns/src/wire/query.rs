@@ -1,9 +1,10 @@
 use std::net::IpAddr;
 
 use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
+use domain::base::name::ToLabelIter;
 use domain::base::opt::{ClientSubnet, Opt};
 use domain::base::wire::ParseError;
-use domain::base::{Header, Message, ToName};
+use domain::base::{Header, Message};
 
 use super::name;
 
@@ -60,8 +61,7 @@ impl<'a> Query<'a> {
         if header.qr() {
             return Err(Unreadable::Silent);
         }
-        let refused =
-            |question, edns, rcode| Err(Unreadable::Refused { header, question, edns, rcode });
+        let refused = |question, edns, rcode| Err(Unreadable::Refused { header, question, edns, rcode });
         if header.opcode() != Opcode::QUERY {
             return refused(&[], None, OptRcode::NOTIMP);
         }

@@ -172,12 +172,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Addresses first; what is only good to know as far as there is room.
-    fn additional(
-        &mut self,
-        sheaf: Option<&Sheaf>,
-        kept: &[(Sheared<'_>, Option<usize>)],
-        limit: usize,
-    ) {
+    fn additional(&mut self, sheaf: Option<&Sheaf>, kept: &[(Sheared<'_>, Option<usize>)], limit: usize) {
         for (first, of_need) in [(true, true), (false, false)] {
             let mut seen = Groups::default();
             for (piece, target) in kept {

@@ -28,7 +28,7 @@ pub(crate) struct Sheared<'a> {
     pub(crate) group: usize,
     /// Type, class, TTL and data.
     pub(crate) body: &'a [u8],
-    extras: &'a [u8],
+    pub(super) extras: &'a [u8],
 }
 
 impl Sheaf {
