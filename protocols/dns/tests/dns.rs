@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests assert by unwrapping")]
 
 mod dns {
+    mod bounds;
+    mod health;
+    mod malformed;
+    mod messages;
     mod names;
+    mod sets;
     mod support;
+    mod zone;
 }

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use switchboard_engine_memory::{Memory, Script};
-use switchboard_facade::{About, Context, Metrics, Section, Stop};
+use switchboard_facade::{About, Context, Metrics, NamedSets, Section, Stop};
 use switchboard_registry::{OpenGate, Options, Registry};
 
 /// A server of Consul's API and a client of it.
@@ -64,8 +64,8 @@ pub(crate) async fn world() -> World {
     let address = facade.listening()[0].address;
     let stop = Stop::new();
     let about = About { version: "test", engine: "memory", started: Instant::now() };
-    let context =
-        Context { registry: registry.clone(), metrics: Metrics::default(), stop: stop.clone(), about };
+    let (metrics, named_sets) = (Metrics::default(), NamedSets::default());
+    let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
     let world = World { address, script, registry, client, stop: Arc::new(Stopping(stop)) };
