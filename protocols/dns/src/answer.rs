@@ -17,6 +17,7 @@ use crate::names::{ServiceWanted, Subject, Zone};
 use crate::wire::{Data, DomainName, Owner, Sheaf, SheafBuilder, body};
 use instances::Form;
 
+pub(crate) use alias::MOST as MOST_BEHIND_ALIAS;
 pub(crate) use write::{Transport, write};
 pub(crate) use zone::Own;
 

@@ -1,6 +1,7 @@
 //! The listeners and what they ask: decode, ask the registry, encode.
 
 mod meters;
+mod recursors;
 mod resolve;
 mod reverse;
 mod tcp;
@@ -80,7 +81,7 @@ fn zones(config: &Config) -> anyhow::Result<Vec<Zone>> {
         let Some(text) = domain else { continue };
         let domain = DomainName::parse(text).filter(|domain| !domain.labels().is_empty());
         let domain = domain.with_context(|| format!("dns.{key}: {text:?} is not the name of a domain"))?;
-        let taken = zones.iter().any(|zone| zone.domain.as_bytes().eq_ignore_ascii_case(domain.as_bytes()));
+        let taken = zones.iter().any(|zone| zone.domain.is(&domain));
         ensure!(!taken, "dns.{key}: {text:?} is another of the domains already");
         zones.push(Zone { domain, scheme, index });
     }

@@ -144,7 +144,7 @@ fn nibbles(digits: &[&[u8]]) -> Option<IpAddr> {
     Some(Ipv6Addr::from_bits(bits).into())
 }
 
-fn text<'a>(label: &'a [u8]) -> Option<&'a str> {
+fn text(label: &[u8]) -> Option<&str> {
     std::str::from_utf8(label).ok()
 }
 

@@ -4,6 +4,7 @@
 mod name;
 mod query;
 mod record;
+pub(crate) mod relay;
 mod reply;
 mod sheaf;
 

@@ -4,6 +4,7 @@
 
 mod dns {
     mod bounds;
+    mod elsewhere;
     mod health;
     mod malformed;
     mod messages;

@@ -11,6 +11,7 @@ pub(super) struct Meters {
     good: Counter,
     nothing: Counter,
     others: Family<Labels, Counter>,
+    pub(super) forwarded: Counter,
     pub(super) silent: Counter,
     pub(super) turned_away: Counter,
 }
@@ -28,6 +29,11 @@ impl Meters {
             registry.register("answers_found", "Queries answered with NOERROR", self.good.clone());
             registry.register("answers_no_such_name", "Queries answered with NXDOMAIN", self.nothing.clone());
             registry.register("answers_refused", "Queries answered with another code", self.others.clone());
+            registry.register(
+                "answers_forwarded",
+                "Queries that a recursor answered",
+                self.forwarded.clone(),
+            );
             registry.register("silent", "Messages that nothing is said to", self.silent.clone());
             registry.register("turned_away", "Queries that found too many waiting", self.turned_away.clone());
         });

@@ -8,12 +8,13 @@ use switchboard_registry::{Caller, View};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::meters::Meters;
+use super::recursors::Recursors;
 use super::reverse::Reverse;
-use crate::answer::{Answer, Ground, Own, Transport, write};
+use crate::answer::{Answer, Ground, MOST_BEHIND_ALIAS, Own, Transport, write};
 use crate::config::Config;
 use crate::names::{self, Zone};
 use crate::refusal::refusal;
-use crate::wire::{Flags, Query, Reply, Unreadable};
+use crate::wire::{DomainName, Flags, Query, Reply, Unreadable, relay};
 
 /// What every query needs.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct State {
     context: Context,
     pub(super) meters: Meters,
     reverse: Reverse,
+    recursors: Recursors,
     waiting: Arc<Semaphore>,
 }
 
@@ -40,14 +42,22 @@ pub(super) enum Outcome {
 enum Found<'z> {
     Answer(Answer, &'z Zone),
     Refused(OptRcode),
+    /// It is somewhere else.
+    Alias(Answer, &'z Zone, DomainName),
     /// Who has this address is searched for.
     Reverse(IpAddr),
+    /// Others are asked.
+    Outside,
 }
+
+/// From alias to alias at most so often.
+const DEEPEST: usize = 3;
 
 impl State {
     pub(super) fn new(config: Config, zones: Vec<Zone>, own: Own, context: Context, meters: Meters) -> State {
-        let waiting = Arc::new(Semaphore::new(config.waiting));
-        State { config, zones, own, context, meters, reverse: Reverse::default(), waiting }
+        let waiting = Arc::new(Semaphore::new(config.waiting.min(Semaphore::MAX_PERMITS)));
+        let recursors = Recursors::new(&config);
+        State { config, zones, own, context, meters, reverse: Reverse::default(), recursors, waiting }
     }
 
     /// Answers what can be answered at once.
@@ -63,15 +73,17 @@ impl State {
             Err(unreadable) => return self.refuse_unreadable(unreadable, out),
         };
         match self.find(&query, peer) {
-            Ok(Found::Answer(answer, zone)) => self.write(&query, &answer, zone, transport, out),
+            Ok(Found::Answer(answer, zone)) => self.write(&query, &answer, Some(zone), transport, out),
             Ok(Found::Refused(rcode)) => self.refuse(&query, rcode, out),
-            Ok(Found::Reverse(_)) => match self.waiting.clone().try_acquire_owned() {
-                Ok(permit) => return Outcome::Wait(permit),
-                Err(_) => {
-                    self.meters.turned_away.inc();
-                    self.refuse(&query, OptRcode::SERVFAIL, out);
+            Ok(Found::Alias(..) | Found::Reverse(_) | Found::Outside) => {
+                match self.waiting.clone().try_acquire_owned() {
+                    Ok(permit) => return Outcome::Wait(permit),
+                    Err(_) => {
+                        self.meters.turned_away.inc();
+                        self.refuse(&query, OptRcode::SERVFAIL, out);
+                    }
                 }
-            },
+            }
             Err(rejection) => self.refuse(&query, refusal(&rejection), out),
         }
         Outcome::Answered
@@ -87,54 +99,102 @@ impl State {
     ) {
         let Ok(query) = Query::read(message) else { return };
         match self.find(&query, peer) {
-            Ok(Found::Reverse(address)) => {
-                let answer = match self.view() {
-                    Ok(view) => self.reverse.answer(&view, address, self.first_zone()).await,
-                    Err(rejection) => return self.refuse(&query, refusal(&rejection), out),
-                };
-                match answer {
-                    Some(answer) => self.write_outside(&query, &answer, transport, out),
-                    // Whose address that is, is for others to say.
-                    None => self.refuse(&query, OptRcode::REFUSED, out),
-                }
-            }
-            Ok(Found::Answer(answer, zone)) => self.write(&query, &answer, zone, transport, out),
+            Ok(Found::Answer(answer, zone)) => self.write(&query, &answer, Some(zone), transport, out),
             Ok(Found::Refused(rcode)) => self.refuse(&query, rcode, out),
+            Ok(Found::Alias(answer, zone, target)) => {
+                let found = self.follow(target, query.qtype, peer).await;
+                self.write(&query, &answer.followed_by(&found), Some(zone), transport, out);
+            }
+            Ok(Found::Reverse(address)) => match self.search(address).await {
+                Ok(Some(answer)) => self.write(&query, &answer, None, transport, out),
+                // Whose address that is, is for others to say.
+                Ok(None) => self.forward(message, &query, transport, out).await,
+                Err(rejection) => self.refuse(&query, refusal(&rejection), out),
+            },
+            Ok(Found::Outside) => self.forward(message, &query, transport, out).await,
             Err(rejection) => self.refuse(&query, refusal(&rejection), out),
         }
     }
 
     fn find<'z>(&'z self, query: &Query<'_>, peer: IpAddr) -> Result<Found<'z>, Rejection> {
-        let mut zones = self.zones.iter();
-        let inside = zones.find_map(|zone| zone.strip(&query.labels).map(|below| (zone, below)));
-        let Some((zone, below)) = inside else {
+        let Some((zone, below)) = self.zone(&query.labels) else {
             return Ok(match names::reverse(&query.labels) {
                 Ok(Some(address)) if matches!(query.qtype, Rtype::PTR | Rtype::ANY) => {
                     Found::Reverse(address)
                 }
+                _ if self.recursors.are_there() => Found::Outside,
                 _ => Found::Refused(OptRcode::REFUSED),
             });
         };
-        let subject = zone.scheme.read(below, query.qtype);
-        let view = self.view()?;
         let network = query.edns.and_then(|edns| edns.subnet);
+        let network = network.map(|network| (network.address, network.prefix));
+        let answer = self.look_up(zone, below, query.qtype, Asker { peer: Some(peer), network })?;
+        Ok(match answer.alias.clone() {
+            Some(target) if self.zone(&target.labels()).is_some() || self.recursors.are_there() => {
+                Found::Alias(answer, zone, target)
+            }
+            _ => Found::Answer(answer, zone),
+        })
+    }
+
+    /// The zone that a name is in, and the labels before its domain.
+    fn zone<'z, 'l, 'a>(&'z self, labels: &'l [&'a [u8]]) -> Option<(&'z Zone, &'l [&'a [u8]])> {
+        self.zones.iter().find_map(|zone| zone.strip(labels).map(|below| (zone, below)))
+    }
+
+    fn look_up(&self, zone: &Zone, below: &[&[u8]], qtype: Rtype, asker: Asker) -> Result<Answer, Rejection> {
+        let subject = zone.scheme.read(below, qtype);
+        let view = self.view()?;
         let ground = Ground {
             config: &self.config,
             own: &self.own,
             at: &view,
             now_s: u32::try_from(self.context.registry.now().wall_ms / 1000).unwrap_or(u32::MAX),
             sets: &self.context.named_sets,
-            asker: Asker {
-                peer: Some(peer),
-                network: network.map(|network| (network.address, network.prefix)),
-            },
+            asker,
         };
-        Ok(Found::Answer(ground.answer(zone, &subject, query.qtype), zone))
+        Ok(ground.answer(zone, &subject, qtype))
     }
 
-    /// The one that is configured first, whose names are told where no domain was asked for.
-    fn first_zone(&self) -> Option<&Zone> {
-        self.zones.iter().min_by_key(|zone| zone.index)
+    /// What is found where an alias leads, here or elsewhere. What is not found is left to whoever asks.
+    async fn follow(&self, target: DomainName, qtype: Rtype, peer: IpAddr) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let mut next = Some(target);
+        for _ in 0..DEEPEST {
+            let Some(target) = next.take() else { break };
+            let labels = target.labels();
+            let Some((zone, below)) = self.zone(&labels) else {
+                let query = relay::ask(0, &target, qtype);
+                let said = self.recursors.ask(&query, Transport::Udp).await.unwrap_or_default();
+                found.extend(relay::trail(&said, &target, qtype, MOST_BEHIND_ALIAS));
+                break;
+            };
+            let asker = Asker { peer: Some(peer), network: None };
+            let Ok(answer) = self.look_up(zone, below, qtype, asker) else { break };
+            found.extend(answer.bodies().map(<[u8]>::to_vec));
+            next = answer.alias;
+        }
+        found
+    }
+
+    async fn search(&self, address: IpAddr) -> Result<Option<Answer>, Rejection> {
+        let view = self.view()?;
+        // The domain that is configured first: no domain was asked for.
+        let zone = self.zones.iter().min_by_key(|zone| zone.index);
+        Ok(self.reverse.answer(&view, address, zone).await)
+    }
+
+    async fn forward(&self, message: &[u8], query: &Query<'_>, transport: Transport, out: &mut Vec<u8>) {
+        if !self.recursors.are_there() {
+            return self.refuse(query, OptRcode::REFUSED, out);
+        }
+        match self.recursors.ask(message, transport).await {
+            Some(answer) => {
+                self.meters.forwarded.inc();
+                out.extend_from_slice(&answer);
+            }
+            None => self.refuse(query, OptRcode::SERVFAIL, out),
+        }
     }
 
     fn view(&self) -> Result<View, Rejection> {
@@ -145,17 +205,13 @@ impl State {
         &self,
         query: &Query<'_>,
         answer: &Answer,
-        zone: &Zone,
+        zone: Option<&Zone>,
         transport: Transport,
         out: &mut Vec<u8>,
     ) {
         self.meters.count(answer.rcode);
-        write(answer, query, transport, zone.domain.as_bytes().len(), &self.config, out);
-    }
-
-    fn write_outside(&self, query: &Query<'_>, answer: &Answer, transport: Transport, out: &mut Vec<u8>) {
-        self.meters.count(answer.rcode);
-        write(answer, query, transport, 0, &self.config, out);
+        let domain = zone.map_or(0, |zone| zone.domain.as_bytes().len());
+        write(answer, query, transport, domain, &self.config, out);
     }
 
     fn refuse(&self, query: &Query<'_>, rcode: OptRcode, out: &mut Vec<u8>) {
@@ -178,6 +234,6 @@ impl State {
     }
 
     fn flags(&self) -> Flags {
-        Flags { authoritative: false, recursion: !self.config.recursors.is_empty() }
+        Flags { authoritative: false, recursion: self.recursors.are_there() }
     }
 }

@@ -47,6 +47,11 @@ impl DomainName {
         &self.0
     }
 
+    /// As names compare: without case.
+    pub(crate) fn is(&self, other: &DomainName) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     pub(crate) fn labels(&self) -> Vec<&[u8]> {
         split(&self.0).unwrap_or_default()
     }

@@ -123,3 +123,78 @@ fn edns(message: &Message<[u8]>) -> Result<Option<(Edns, u8)>, ParseError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::num::u8::ANY;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::{DomainName, Reply};
+
+    /// Whatever is read is answered with a message that can be read, and that no query is answered with twice.
+    fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
+        let mut answer = Vec::new();
+        match Query::read(bytes) {
+            Ok(query) => {
+                let name: usize = query.labels.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+                prop_assert_eq!(name + TYPE_AND_CLASS, query.question.len());
+                prop_assert!(name <= 255);
+                Reply::to(&query, &mut answer).finish();
+            }
+            Err(Unreadable::Silent) => return Ok(()),
+            Err(Unreadable::Refused { header, question, edns, rcode }) => {
+                Reply::with(header, question, edns, rcode, &mut answer).finish();
+            }
+        }
+        prop_assert!(matches!(Query::read(&answer), Err(Unreadable::Silent)), "an answer is not a query");
+        prop_assert!(hickory_proto::op::Message::from_vec(&answer).is_ok());
+        prop_assert_eq!(bytes.get(..2), answer.get(..2), "the id is given back");
+        Ok(())
+    }
+
+    /// A query for `web.service.consul`, with an option.
+    fn query() -> Vec<u8> {
+        let name = DomainName::parse("web.service.consul").unwrap();
+        let header = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+        let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 11, 0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
+        [&header, name.as_bytes(), &[0, 1, 0, 1], &opt].concat()
+    }
+
+    #[test]
+    fn a_query() {
+        let bytes = query();
+        let read = Query::read(&bytes).unwrap();
+        assert_eq!(read.labels, [b"web".as_slice(), b"service", b"consul"]);
+        let subnet = Subnet { address: "192.0.2.0".parse().unwrap(), prefix: 24, scope: 0 };
+        assert_eq!(read.edns, Some(Edns { size: 1232, subnet: Some(subnet) }));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_bytes(bytes in vec(ANY, 0..600)) {
+            check(&bytes)?;
+        }
+
+        #[test]
+        fn whatever_follows_a_header(counts in vec(0u8..3, 4), rest in vec(ANY, 0..300)) {
+            let mut bytes = vec![0, 1, 1, 0];
+            counts.iter().for_each(|count| bytes.extend([0, *count]));
+            bytes.extend(rest);
+            check(&bytes)?;
+        }
+
+        #[test]
+        fn whatever_is_changed_in_a_query(changes in vec((0usize..64, ANY), 1..6), length in 0usize..64) {
+            let mut bytes = query();
+            for (at, byte) in changes {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            check(&bytes)?;
+            bytes.truncate(length);
+            check(&bytes)?;
+        }
+    }
+}

@@ -55,7 +55,7 @@ impl Data<'_> {
                 out.extend_from_slice(target.as_bytes());
             }
             Data::Cname(name) | Data::Ptr(name) | Data::Ns(name) => out.extend_from_slice(name.as_bytes()),
-            Data::Txt(text) if text.is_empty() => out.push(0),
+            Data::Txt([]) => out.push(0),
             Data::Txt(text) => {
                 for string in text.chunks(STRING) {
                     out.push(u8::try_from(string.len()).unwrap_or(u8::MAX));

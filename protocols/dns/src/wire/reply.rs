@@ -123,18 +123,23 @@ impl<'a> Reply<'a> {
         let mut cut = chosen.len() > bounds.answers;
         if let Some(sheaf) = sections.answers {
             for piece in chosen.iter().take(bounds.answers).filter_map(|index| sheaf.get(*index)) {
-                let extras = match along.contains(piece.group) {
+                let before = self.out.len();
+                self.owner(piece.owner, None, previous);
+                let target = self.body(piece.body);
+                let extras: usize = match along.contains(piece.group) {
                     true => 0,
-                    false => piece.extras().filter(|(_, body)| needed(body)).map(size).sum(),
+                    false => piece
+                        .extras()
+                        .filter(|(_, body)| needed(body))
+                        .map(|extra| self.size(extra, target))
+                        .sum(),
                 };
-                let after = self.out.len() + POINTER + piece.body.len() + reserved + extras;
-                if after > limit && !kept.is_empty() {
+                if self.out.len() + reserved + extras > limit && !kept.is_empty() {
+                    self.out.truncate(before);
                     cut = true;
                     break;
                 }
-                self.owner(piece.owner, None, previous);
-                let target = self.body(piece.body);
-                previous = target;
+                previous = target.or(previous);
                 reserved += extras;
                 along.insert(piece.group);
                 kept.push((piece, target));
@@ -158,7 +163,9 @@ impl<'a> Reply<'a> {
         let pieces: Vec<Sheared<'s>> = (0..sheaf.len()).filter_map(|index| sheaf.get(index)).collect();
         let bytes: usize = pieces
             .iter()
-            .map(|piece| POINTER + piece.body.len() + piece.extras().map(size).sum::<usize>())
+            .map(|piece| {
+                POINTER + piece.body.len() + piece.extras().map(|extra| self.size(extra, None)).sum::<usize>()
+            })
             .sum();
         if self.out.len() + bytes > limit {
             return;
@@ -180,7 +187,7 @@ impl<'a> Reply<'a> {
                     continue;
                 }
                 for extra in piece.extras().filter(|(_, body)| needed(body) == of_need) {
-                    let fits = self.out.len() + size(extra) <= limit;
+                    let fits = self.out.len() + self.size(extra, *target) <= limit;
                     if first || fits {
                         self.owner(extra.0, *target, None);
                         self.body(extra.1);
@@ -214,8 +221,30 @@ impl<'a> Reply<'a> {
         }
         // Too far away to be pointed at: spelled out again.
         let from = self.base + at;
-        let length = self.out.get(from..).map_or(0, length_of_name);
+        let length = self.length_of_name(at);
         self.out.extend_from_within(from..from + length);
+    }
+
+    /// Bytes of an extra with its owner.
+    fn size(&self, (owner, body): (Owner, &[u8]), target: Option<usize>) -> usize {
+        let spelled = match (owner, target) {
+            (Owner::Target, Some(at)) if at > FARTHEST => self.length_of_name(at),
+            _ => POINTER,
+        };
+        spelled + body.len()
+    }
+
+    /// Bytes of the name that is spelled out at this place.
+    fn length_of_name(&self, at: usize) -> usize {
+        let name = self.out.get(self.base + at..).unwrap_or_default();
+        let mut end = 0;
+        while let Some(&length) = name.get(end) {
+            end += 1 + usize::from(length);
+            if length == 0 {
+                break;
+            }
+        }
+        end
     }
 
     /// Gives where the name is that the record leads to, if it leads to one.
@@ -303,22 +332,6 @@ fn target(body: &[u8]) -> Option<usize> {
 /// A target without its address is of no use; a text about it is only good to know.
 fn needed(body: &[u8]) -> bool {
     rtype(body) != Some(Rtype::TXT)
-}
-
-/// An extra is owned by a name that can be pointed at, except far out in large messages, which have the room.
-fn size((_, body): (Owner, &[u8])) -> usize {
-    POINTER + body.len()
-}
-
-fn length_of_name(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(&length) = bytes.get(at) {
-        at += 1 + usize::from(length);
-        if length == 0 {
-            break;
-        }
-    }
-    at
 }
 
 /// Which groups were there already.

@@ -1,6 +1,6 @@
 //! Headers, flags, EDNS.
 
-use hickory_proto::op::{MessageType, ResponseCode};
+use hickory_proto::op::MessageType;
 
 use crate::dns::support::{query, some, world, world_with};
 
@@ -31,7 +31,8 @@ async fn a_later_version_of_edns_is_not_spoken() {
     let mut asked = query("web.service.consul A", Some(1232));
     asked.edns.as_mut().unwrap().set_version(1);
     let said = world.udp(&asked.to_vec().unwrap()).await;
-    assert_eq!(said.metadata.response_code, ResponseCode::BADVERS);
+    // The decoder calls 16 by the other name that it has.
+    assert_eq!(u16::from(said.metadata.response_code), 16);
     assert_eq!(said.edns.unwrap().version(), 0);
     assert!(said.answers.is_empty());
 }

@@ -217,7 +217,8 @@ pub(crate) async fn exchange(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> 
 pub(crate) fn query(question: &str, edns: Option<u16>) -> Message {
     let (name, rtype) = question.split_once(' ').unwrap();
     let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).unwrap();
-    let rtype: RecordType = rtype.parse().unwrap();
+    // The decoder has no name for it.
+    let rtype = if rtype == "IXFR" { RecordType::from(251) } else { rtype.parse().unwrap() };
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, rtype));
