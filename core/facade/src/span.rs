@@ -35,6 +35,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, millis) = (self.0.as_secs(), self.0.subsec_millis());
         match (seconds, millis) {
+            (0, 0) => f.write_str("0s"),
             (0, millis) => write!(f, "{millis}ms"),
             (seconds, 0) if seconds % 3600 == 0 => write!(f, "{}h", seconds / 3600),
             (seconds, 0) if seconds % 60 == 0 => write!(f, "{}m", seconds / 60),
