@@ -16,8 +16,12 @@ use crate::workspace::Workspace;
 /// Longer than any start on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a server listens with, and the variable that tells drivers where. The first says when it is ready.
-const PROTOCOLS: [(&str, &str); 2] = [("native", "SWITCHBOARD_URL"), ("consul", "SWITCHBOARD_CONSUL_URL")];
+/// What a server listens with, the variable that tells drivers where, and what stands before the address. The first says when it is ready.
+const PROTOCOLS: [(&str, &str, &str); 3] = [
+    ("native", "SWITCHBOARD_URL", "http://"),
+    ("consul", "SWITCHBOARD_CONSUL_URL", "http://"),
+    ("dns", "SWITCHBOARD_DNS", ""),
+];
 
 pub(crate) struct Server {
     child: Reaped,
@@ -49,7 +53,7 @@ fn serve(binary: &Path, data: &Path, addresses: &[(&str, SocketAddr)]) -> Comman
 impl Server {
     pub(crate) fn start(binary: &Path, scratch: &Path, log: &Path) -> anyhow::Result<Server> {
         let mut addresses = Vec::new();
-        for (protocol, _) in PROTOCOLS {
+        for (protocol, _, _) in PROTOCOLS {
             addresses.push((protocol, free_address()?));
         }
         let port = addresses.first().map_or(0, |(_, address)| address.port());
@@ -69,8 +73,8 @@ impl Server {
 
     /// Where it is, as variables for a driver.
     pub(crate) fn urls(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let urls = self.addresses.iter().map(|(_, address)| format!("http://{address}"));
-        PROTOCOLS.iter().map(|(_, variable)| *variable).zip(urls)
+        let places = PROTOCOLS.iter().zip(&self.addresses);
+        places.map(|((_, variable, scheme), (_, address))| (*variable, format!("{scheme}{address}")))
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
