@@ -36,7 +36,7 @@ pub struct Config {
     /// Queries that wait for others at the same time.
     pub waiting: usize,
     pub soa: SoaTimes,
-    pub limits: ConnectionLimits,
+    pub limits: TcpLimits,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -46,6 +46,26 @@ pub struct SoaTimes {
     pub retry: Span,
     pub expire: Span,
     pub min_ttl: Span,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpLimits {
+    pub connections: usize,
+    pub drain: Span,
+}
+
+impl Default for TcpLimits {
+    fn default() -> TcpLimits {
+        TcpLimits { connections: 1000, drain: Span::seconds(5) }
+    }
+}
+
+impl TcpLimits {
+    pub(crate) fn of_connections(self) -> ConnectionLimits {
+        let TcpLimits { connections, drain } = self;
+        ConnectionLimits { connections, drain, ..ConnectionLimits::default() }
+    }
 }
 
 impl Default for SoaTimes {
@@ -84,7 +104,7 @@ impl Default for Config {
             patience: Span::seconds(10),
             waiting: 1024,
             soa: SoaTimes::default(),
-            limits: ConnectionLimits { connections: 1000, ..ConnectionLimits::default() },
+            limits: TcpLimits::default(),
         }
     }
 }
@@ -170,7 +190,6 @@ min_ttl = "0s"
 [dns.limits]
 # Open connections; one more is closed.
 connections = 1000
-handshake_timeout = "5s"
 # Time that connections have to end when the process stops.
 drain = "5s"
 "#;

@@ -11,7 +11,7 @@ use crate::answer::Transport;
 
 pub(super) async fn serve(listener: Listener, state: Arc<State>, stop: Stop) {
     let reception = Reception {
-        limits: state.config.limits,
+        limits: state.config.limits.of_connections(),
         meters: state.meters.connections.clone(),
         // There is no word for it before a query is read.
         full: b"",

@@ -180,7 +180,7 @@ impl<'a> Reply<'a> {
 
     /// Addresses first; what is only good to know as far as there is room.
     fn additional(&mut self, sheaf: Option<&Sheaf>, kept: &[(Sheared<'_>, Option<usize>)], limit: usize) {
-        for (first, of_need) in [(true, true), (false, false)] {
+        for of_need in [true, false] {
             let mut seen = Groups::default();
             for (piece, target) in kept {
                 if !seen.insert(piece.group) {
@@ -188,7 +188,7 @@ impl<'a> Reply<'a> {
                 }
                 for extra in piece.extras().filter(|(_, body)| needed(body) == of_need) {
                     let fits = self.out.len() + self.size(extra, *target) <= limit;
-                    if first || fits {
+                    if of_need || fits {
                         self.owner(extra.0, *target, None);
                         self.body(extra.1);
                         self.counts.set_arcount(self.counts.arcount().saturating_add(1));
