@@ -187,7 +187,7 @@ impl From<TooMuch> for Refusal {
     }
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::bad("Request decode failed: EOF"));
     }
@@ -221,7 +221,7 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
 }
 
 /// None: it holds a broken escape.
-fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
