@@ -434,7 +434,8 @@ fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
         name: "Service Maintenance Mode".into(),
         notes,
         kind: "maintenance".into(),
-        create_index: instance.created.0,
+        // It came with the newest change; what the instance was before is another matter.
+        create_index: instance.modified.0,
         modify_index: instance.modified.0,
         ..about(node_name(view.key()), Some(instance))
     })
