@@ -20,7 +20,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
-    content_type: HeaderValue,
+    content_type: Option<HeaderValue>,
     /// Query metadata: the index, if the operation has one.
     meta: Option<Meta>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -37,7 +37,7 @@ impl Answer {
         Answer {
             status: StatusCode::OK,
             body: body.into(),
-            content_type: JSON,
+            content_type: Some(JSON),
             meta: None,
             headers: Vec::new(),
         }
@@ -49,12 +49,22 @@ impl Answer {
 
     /// Text for programs that only look at the first word.
     pub(crate) fn word(text: impl Into<String>) -> Answer {
-        Answer { content_type: HeaderValue::from_static("text/plain"), ..Answer::bytes(text.into()) }
+        Answer::raw(text.into().into_bytes())
+    }
+
+    /// Bytes as somebody left them.
+    pub(crate) fn raw(body: impl Into<Bytes>) -> Answer {
+        Answer { content_type: Some(HeaderValue::from_static("text/plain")), ..Answer::bytes(body) }
+    }
+
+    /// There is none, and nothing is said of it.
+    pub(crate) fn nothing() -> Answer {
+        Answer::empty().with_status(StatusCode::NOT_FOUND)
     }
 
     /// 200 with nothing in it.
     pub(crate) fn empty() -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(Bytes::new()) }
+        Answer { content_type: None, ..Answer::bytes(Bytes::new()) }
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Answer {
@@ -69,6 +79,14 @@ impl Answer {
         self
     }
 
+    /// A read that has no index.
+    pub(crate) fn of_read(self, is_read: bool) -> Answer {
+        if !is_read {
+            return self;
+        }
+        self.with("x-consul-lastcontact", "0").with("x-consul-knownleader", "true")
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Answer {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((HeaderName::from_static(name), value));
@@ -77,14 +95,13 @@ impl Answer {
     }
 
     pub(crate) fn into_response(self, pretty: bool) -> Response<Body> {
-        let is_json = self.content_type == JSON && !self.body.is_empty();
+        let is_json = self.content_type == Some(JSON) && !self.body.is_empty();
         let body = if pretty && is_json { indented(&self.body) } else { self.body };
-        let response_is_empty = body.is_empty() && self.status == StatusCode::OK;
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        if !response_is_empty {
-            headers.insert(CONTENT_TYPE, self.content_type);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
         }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
@@ -107,7 +124,7 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let content_type = if refusal.json { JSON } else { TEXT };
+        let content_type = Some(if refusal.json { JSON } else { TEXT });
         let meta =
             refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
         let mut headers = Vec::new();

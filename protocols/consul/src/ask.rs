@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -24,6 +24,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) caller: Caller,
+    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
     pub(crate) rest: String,
@@ -64,6 +65,7 @@ impl Ask {
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
             caller: caller(parts.extensions.get()),
+            method: parts.method,
             headers: parts.headers,
             rest,
             node,
@@ -96,6 +98,18 @@ impl Ask {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.query.iter().any(|(key, _)| key == name)
+    }
+
+    /// The first value, also an empty one.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters by name, as Go writes them.
+    pub(crate) fn sorted_query(&self) -> String {
+        let mut query: Vec<_> = self.query.iter().collect();
+        query.sort_by_key(|(name, _)| name.as_str());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
     }
 
     /// The first value; None: not given, or given empty.
@@ -159,6 +173,15 @@ impl Ask {
             Ok(Err(error)) => Err(TooMuch::Broken(error.to_string())),
             Err(_) => Err(TooMuch::Slow),
         }
+    }
+
+    /// Reads a JSON body; without any, what stands for nothing said.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
+        &mut self,
+        limits: &Limits,
+    ) -> Result<T, Refusal> {
+        let bytes = self.bytes(limits, usize::MAX).await?;
+        if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
     }
 
     /// Reads a JSON body.

@@ -4,8 +4,12 @@ pub(crate) mod agent;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
 pub(crate) mod health;
+pub(crate) mod kv;
 pub(crate) mod register;
 pub(crate) mod report;
+pub(crate) mod session;
+pub(crate) mod txn;
+mod upkeep;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -65,8 +69,10 @@ impl Facade for Consul {
         let (limits, stop) = (self.config.limits, context.stop.clone());
         let state = Shared(Arc::new(State { config: self.config, here: self.here, context }));
         let ours = tokio::spawn(state.clone().register_own_node());
+        let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
+        upkeep.abort();
         Ok(())
     }
 }

@@ -65,6 +65,14 @@ pub(crate) const ROUTES: &[Route] = routes! {
     "GET" "/v1/health/checks/" => facade::health::checks;
     "GET" "/v1/health/node/" => facade::health::node;
     "GET" "/v1/health/state/" => facade::health::state;
+    "GET,PUT,DELETE" "/v1/kv/" => facade::kv::kv;
+    "PUT" "/v1/session/create" => facade::session::create;
+    "PUT" "/v1/session/destroy/" => facade::session::destroy;
+    "PUT" "/v1/session/renew/" => facade::session::renew;
+    "GET" "/v1/session/info/" => facade::session::info;
+    "GET" "/v1/session/node/" => facade::session::of_node;
+    "GET" "/v1/session/list" => facade::session::list;
+    "PUT" "/v1/txn" => facade::txn::txn;
     "GET" "/v1/status/leader" => facade::agent::leader;
     "GET" "/v1/status/peers" => facade::agent::peers;
 };

@@ -4,10 +4,16 @@
 mod body;
 mod catalog;
 mod check;
+mod kv;
 mod out;
 mod service;
+mod session;
+mod txn;
 
 pub(crate) use catalog::{CatalogCheck, CatalogDeregister, CatalogRegister};
 pub(crate) use check::{CheckBody, CheckUpdate};
+pub(crate) use kv::Pair;
 pub(crate) use out::*;
 pub(crate) use service::ServiceBody;
+pub(crate) use session::{ServiceCheck, Session, SessionBody};
+pub(crate) use txn::*;
