@@ -1,0 +1,120 @@
+"""Where two answers differ, and which differences are meant."""
+
+import fnmatch
+import json
+from dataclasses import dataclass
+
+NOTHING = "<nothing>"
+
+
+@dataclass
+class Difference:
+    script: str
+    request: str
+    # `status`, `header/NAME`, `body` or `body/POINTER`.
+    at: str
+    real: object
+    ours: object
+
+    def __str__(self):
+        return f"{self.at}: real {shown(self.real)}, ours {shown(self.ours)}"
+
+
+def shown(value):
+    text = value if value is NOTHING else json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 400 else f"{text[:400]}... ({len(text)} characters)"
+
+
+def differences(script, real, ours):
+    """Between two plain answers to the same request."""
+    found = []
+
+    def differ(at, one, other):
+        found.append(Difference(script, real.title, at, one, other))
+
+    if real.status != ours.status:
+        differ("status", real.status, ours.status)
+    for name in sorted(real.headers.keys() | ours.headers.keys()):
+        one, other = real.headers.get(name, NOTHING), ours.headers.get(name, NOTHING)
+        if one != other:
+            differ(f"header/{name}", one, other)
+    one, other = real.body, ours.body
+    if real.unordered:
+        one, other = in_order(one), in_order(other)
+    bodies("body", one, other, differ)
+    return found
+
+
+def bodies(at, one, other, differ):
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            bodies(f"{at}/{key}", one.get(key, NOTHING), other.get(key, NOTHING), differ)
+        if one.keys() == other.keys() and list(one) != list(other):
+            differ(f"{at}/<order>", list(one), list(other))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for n, (left, right) in enumerate(zip(one, other)):
+            bodies(f"{at}/{n}", left, right, differ)
+    elif type(one) is not type(other) or one != other:
+        differ(at, one, other)
+
+
+def in_order(value):
+    if isinstance(value, dict):
+        return {key: in_order(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return sorted((in_order(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+    return value
+
+
+class Allowed:
+    """The written list of differences that are meant. An entry that nothing uses is a mistake."""
+
+    def __init__(self, entries):
+        for entry in entries:
+            unknown = entry.keys() - {"script", "request", "at", "real", "ours", "why"}
+            if unknown or not entry.get("why") or not entry.get("at"):
+                raise ValueError(f"an allowed difference says `at` and `why`, and nothing else is {unknown}: {entry}")
+        self.entries = entries
+        self.used = [0] * len(entries)
+
+    def take(self, difference):
+        """Whether it is on the list; a difference counts for the first entry that fits."""
+        for n, entry in enumerate(self.entries):
+            if fits(entry, difference):
+                self.used[n] += 1
+                return True
+        return False
+
+    def unused(self, scripts):
+        """Entries that nothing needed, of those that these scripts could have needed."""
+        ran = [entry.get("script", "*") for entry in self.entries]
+        could = [any(fnmatch.fnmatchcase(name, script) for name in scripts) for script in ran]
+        return [entry for entry, used, could in zip(self.entries, self.used, could) if could and not used]
+
+
+def fits(entry, difference):
+    def like(key, text):
+        patterns = entry.get(key, "*")
+        patterns = patterns if isinstance(patterns, list) else [patterns]
+        return any(fnmatch.fnmatchcase(text, escaped(pattern)) for pattern in patterns)
+
+    def is_value(key, value):
+        if key not in entry:
+            return True
+        wanted = entry[key]
+        if isinstance(wanted, str) and isinstance(value, str):
+            return fnmatch.fnmatchcase(value, escaped(wanted))
+        return type(wanted) is type(value) and wanted == value
+
+    return (
+        like("script", difference.script)
+        and like("request", difference.request)
+        and like("at", difference.at)
+        and is_value("real", difference.real)
+        and is_value("ours", difference.ours)
+    )
+
+
+def escaped(pattern):
+    """Only `*` is a pattern: paths and texts are full of the others."""
+    return pattern.replace("[", "[[]").replace("?", "[?]")

@@ -1,0 +1,76 @@
+"""The run: every script against ours, and against what the real server answered or answers now."""
+
+import os
+import time
+import tomllib
+
+from tap import check, finish, report, skip
+
+from . import store
+from .ask import ask
+from .compare import Allowed, differences
+from .plain import Plainer
+from .script import read
+
+
+def answers(script, server, strict=False):
+    """What a fresh server answers to a script. `server()` gives a context with its address, words and variables."""
+    with server() as running:
+        plainer = Plainer(running.words, running.fixed)
+        return [plainer.plain(step, answer) for step, answer in ask(script, running.address, running.known, strict)]
+
+
+def run(folder, ours, real, named=""):
+    """`ours` and `real` start servers; `real` is None where there is none, and then the recorded answers stand for it."""
+    scripts = [read(path) for path in sorted(folder.glob("*.http"))]
+    scripts = [script for script in scripts if named in ("", script.name)]
+    recording = bool(os.environ.get("SWITCHBOARD_CONFORMANCE_RECORD"))
+    if recording and real is None:
+        raise SystemExit("recording needs the real server")
+    allowed = Allowed(tomllib.loads((folder / "allowed.toml").read_text()).get("allow", []))
+    for script in scripts:
+        path = folder / f"{script.name}.answers"
+        begun = time.monotonic()
+        if real is not None:
+            check(f"{script.name}: asking the real server", ask_real, script, path, real, recording)
+        recorded = store.read(path, script)
+        if recorded is None:
+            report(f"{script.name}: recorded answers", "there are none to the script as it is now; record them")
+            continue
+        mine = check(f"{script.name}: {len(recorded)} requests", answers, script, ours)
+        if mine is not None:
+            judge(script, recorded, mine, allowed)
+        print(f"   {script.name}: {time.monotonic() - begun:.1f} s", flush=True)
+    for entry in allowed.unused([script.name for script in scripts]):
+        report(f"allowed.toml: {entry['at']} of {entry.get('request', '*')}", "nothing needs this entry any more")
+    finish()
+
+
+def ask_real(script, path, real, recording):
+    now = answers(script, real, strict=True)
+    if recording:
+        store.write(path, now)
+        return
+    recorded = store.read(path, script)
+    if recorded is None:
+        raise AssertionError("it is recorded otherwise; record it anew")
+    changed = [f"{a.title}: {d}" for a, b in zip(recorded, now) for d in differences(script.name, a, b)]
+    if changed:
+        raise AssertionError(f"it answers otherwise than recorded: {'; '.join(changed[:3])}")
+
+
+def judge(script, recorded, mine, allowed):
+    found, alike = 0, 0
+    for n, (real, own) in enumerate(zip(recorded, mine), 1):
+        left = [one for one in differences(script.name, real, own) if not allowed.take(one)]
+        alike += not left
+        found += bool(left)
+        name = f"{script.name} {n}: {real.title}"
+        if left and not script.awaiting:
+            report(name, "; ".join(map(str, left)))
+        elif left and os.environ.get("SWITCHBOARD_CONFORMANCE_FULL"):
+            print(f"   awaited - {name}: {'; '.join(map(str, left))}")
+    if script.awaiting and found:
+        skip(f"{script.name}", f"awaiting {script.awaiting}; {alike} of {alike + found} answers are alike")
+    elif not found:
+        report(f"{script.name}: {alike} answers are those of the real server")
