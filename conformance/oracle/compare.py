@@ -87,32 +87,34 @@ class Allowed:
 
     def unused(self, scripts):
         """Entries that nothing needed, of those that these scripts could have needed."""
-        ran = [entry.get("script", "*") for entry in self.entries]
-        could = [any(fnmatch.fnmatchcase(name, script) for name in scripts) for script in ran]
+        could = [any(like(entry.get("script", "*"), name) for name in scripts) for entry in self.entries]
         return [entry for entry, used, could in zip(self.entries, self.used, could) if could and not used]
 
 
 def fits(entry, difference):
-    def like(key, text):
-        patterns = entry.get(key, "*")
-        patterns = patterns if isinstance(patterns, list) else [patterns]
-        return any(fnmatch.fnmatchcase(text, escaped(pattern)) for pattern in patterns)
-
     def is_value(key, value):
         if key not in entry:
             return True
         wanted = entry[key]
+        # TOML has no null.
+        if wanted == "null" and value is None:
+            return True
         if isinstance(wanted, str) and isinstance(value, str):
             return fnmatch.fnmatchcase(value, escaped(wanted))
         return type(wanted) is type(value) and wanted == value
 
     return (
-        like("script", difference.script)
-        and like("request", difference.request)
-        and like("at", difference.at)
+        like(entry.get("script", "*"), difference.script)
+        and like(entry.get("request", "*"), difference.request)
+        and like(entry.get("at", "*"), difference.at)
         and is_value("real", difference.real)
         and is_value("ours", difference.ours)
     )
+
+
+def like(patterns, text):
+    patterns = patterns if isinstance(patterns, list) else [patterns]
+    return any(fnmatch.fnmatchcase(text, escaped(pattern)) for pattern in patterns)
 
 
 def escaped(pattern):

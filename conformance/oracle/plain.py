@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from .ask import pointed
+from .script import UUID
 
-UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 # What says nothing about the answer: when and over which connection it came.
 UNHEARD = {"date", "content-length", "connection", "transfer-encoding", "keep-alive"}
 
@@ -26,11 +26,14 @@ class Plain:
 
 
 class Plainer:
-    def __init__(self, words, fixed=(), index_header="x-consul-index"):
-        """`words`: what to say instead of what is this run's own. `fixed`: ids that are the same in every run."""
+    def __init__(self, words, fixed=(), index_header="", opaque=()):
+        """`words`: what to say instead of what is this run's own. `fixed`: ids that are the same in every run.
+
+        `opaque`: headers and keys whose values say nothing but whether they are equal."""
         self.words = sorted(words.items(), key=lambda pair: -len(pair[0]))
         self.fixed = set(fixed)
         self.index_header = index_header
+        self.opaque = opaque
         self.ids = {}
         self.indexes = {}
 
@@ -61,6 +64,8 @@ class Plainer:
             return "<nothing there>"
 
     def header(self, step, name, value):
+        if name in self.opaque:
+            return self.named(value)
         if name != self.index_header:
             return self.text(value)
         question = re.sub(r"[?&](index|wait)=[^&]*", "", step.path)
@@ -71,7 +76,10 @@ class Plainer:
 
     def value(self, value):
         if isinstance(value, dict):
-            plain = {self.text(key): self.value(one) for key, one in value.items()}
+            plain = {
+                self.text(key): self.named(one) if key in self.opaque else self.value(one)
+                for key, one in value.items()
+            }
             made, changed = value.get("CreateIndex"), value.get("ModifyIndex")
             if isinstance(made, int) and isinstance(changed, int):
                 plain["CreateIndex"] = "index" if made else 0
@@ -85,9 +93,7 @@ class Plainer:
     def text(self, text):
         for own, word in self.words:
             text = text.replace(own, word)
-        return UUID.sub(self.number, text)
+        return UUID.sub(lambda found: found[0] if found[0] in self.fixed else self.named(found[0]), text)
 
-    def number(self, found):
-        if found[0] in self.fixed:
-            return found[0]
-        return f"<id {self.ids.setdefault(found[0], len(self.ids) + 1)}>"
+    def named(self, own):
+        return f"<id {self.ids.setdefault(own, len(self.ids) + 1)}>"

@@ -16,7 +16,8 @@ from .script import read
 def answers(script, server, strict=False):
     """What a fresh server answers to a script. `server()` gives a context with its address, words and variables."""
     with server() as running:
-        plainer = Plainer(running.words, running.fixed)
+        fixed = {*running.fixed, *script.ids()}
+        plainer = Plainer(running.words, fixed, running.index_header, running.opaque)
         return [plainer.plain(step, answer) for step, answer in ask(script, running.address, running.known, strict)]
 
 

@@ -25,6 +25,8 @@ In paths, headers and bodies `${NAME}` is what was captured, and `${x*500}` is a
 import re
 from dataclasses import dataclass, field
 
+UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+
 
 @dataclass
 class Step:
@@ -51,6 +53,10 @@ class Script:
     name: str
     awaiting: str
     steps: list
+
+    def ids(self):
+        """The ids that the script gives itself: they are the same in every run."""
+        return {id for step in self.steps for id in UUID.findall(step.path + step.body)}
 
     def answering(self):
         """The steps in the order of their answers: one in the background answers where it is joined."""
