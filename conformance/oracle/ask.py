@@ -1,5 +1,6 @@
 """Sending a script to one server and collecting what it answers."""
 
+import contextlib
 import http.client
 import json
 import threading
@@ -12,6 +13,8 @@ from .script import filled
 PATIENCE = 70
 # For what is asked again and again; a check that is made each second has long been made by then.
 UNTIL = 20
+# For what is not built yet and will hardly come.
+UNTIL_AWAITED = 1
 
 
 @dataclass
@@ -45,10 +48,12 @@ def send(address, method, path, headers, body):
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
         if body:
-            connection.send(body)
+            # A server may well say no before it has read everything.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(body)
         response = connection.getresponse()
         return Answer(response.status, response.getheaders(), response.read())
-    except http.client.RemoteDisconnected:
+    except (http.client.RemoteDisconnected, ConnectionResetError):
         return DROPPED
     finally:
         connection.close()
@@ -86,7 +91,7 @@ def ask(script, address, known, strict):
             continue
         try:
             awaited = step.until and (step.until[0], json.loads(filled(step.until[1], captured)))
-            answer = until(awaited, request)
+            answer = until(awaited, request, UNTIL_AWAITED if script.awaiting and not strict else UNTIL)
             keep(step, answer, captured, strict)
         except Exception as error:
             raise RuntimeError(f"line {step.line}: {step.title}: {error!r}") from error
@@ -103,8 +108,8 @@ def into(slot, request):
         slot.append(error)
 
 
-def until(awaited, request):
-    deadline = time.monotonic() + UNTIL
+def until(awaited, request, patience):
+    deadline = time.monotonic() + patience
     while True:
         answer = send(*request)
         if not awaited or fulfils(awaited, answer) or time.monotonic() > deadline:

@@ -8,7 +8,7 @@ from tap import check, finish, report, skip
 
 from . import store
 from .ask import ask
-from .compare import Allowed, differences
+from .compare import Allowed, Awaited, differences
 from .plain import Plainer
 from .script import read
 
@@ -28,6 +28,7 @@ def run(folder, ours, real, named=""):
     recording = bool(os.environ.get("SWITCHBOARD_CONFORMANCE_RECORD"))
     if recording and real is None:
         raise SystemExit("recording needs the real server")
+    awaited = Awaited(folder / "awaited.txt")
     allowed = Allowed(tomllib.loads((folder / "allowed.toml").read_text()).get("allow", []))
     for script in scripts:
         path = folder / f"{script.name}.answers"
@@ -40,8 +41,9 @@ def run(folder, ours, real, named=""):
             continue
         mine = check(f"{script.name}: {len(recorded)} requests", answers, script, ours)
         if mine is not None:
-            judge(script, recorded, mine, allowed)
+            judge(script, recorded, mine, allowed, awaited)
         print(f"   {script.name}: {time.monotonic() - begun:.1f} s", flush=True)
+    awaited.finish([script.name for script in scripts])
     for entry in allowed.unused([script.name for script in scripts]):
         report(f"allowed.toml: {entry['at']} of {entry.get('request', '*')}", "nothing needs this entry any more")
     finish()
@@ -60,18 +62,24 @@ def ask_real(script, path, real, recording):
         raise AssertionError(f"it answers otherwise than recorded: {'; '.join(changed[:3])}")
 
 
-def judge(script, recorded, mine, allowed):
-    found, alike = 0, 0
+def judge(script, recorded, mine, allowed, awaited):
+    """Says of each request what is left of its differences when those that are meant or awaited are taken away."""
+    alike, late, bad = 0, 0, 0
     for n, (real, own) in enumerate(zip(recorded, mine), 1):
         left = [one for one in differences(script.name, real, own) if not allowed.take(one)]
-        alike += not left
-        found += bool(left)
+        new = [one for one in left if not (script.awaiting or awaited.take(one))]
         name = f"{script.name} {n}: {real.title}"
-        if left and not script.awaiting:
-            report(name, "; ".join(map(str, left)))
-        elif left and os.environ.get("SWITCHBOARD_CONFORMANCE_FULL"):
-            print(f"   awaited - {name}: {'; '.join(map(str, left))}")
-    if script.awaiting and found:
-        skip(f"{script.name}", f"awaiting {script.awaiting}; {alike} of {alike + found} answers are alike")
-    elif not found:
+        if new:
+            bad += 1
+            report(name, "; ".join(map(str, new)))
+        elif left:
+            late += 1
+            if os.environ.get("SWITCHBOARD_CONFORMANCE_FULL"):
+                print(f"   awaited - {name}: {'; '.join(map(str, left))}")
+        else:
+            alike += 1
+    if late:
+        what = script.awaiting or "what awaited.txt names"
+        skip(script.name, f"{late} of {alike + late + bad} answers await {what}")
+    if not bad:
         report(f"{script.name}: {alike} answers are those of the real server")

@@ -93,11 +93,15 @@ def is_settled(port):
     try:
         connection.request("GET", "/v1/health/node/" + NODE)
         health = json.loads(connection.getresponse().read())
+        connection.request("GET", "/v1/catalog/node/" + NODE)
+        node = json.loads(connection.getresponse().read())
         connection.request("GET", "/v1/catalog/services")
         services = json.loads(connection.getresponse().read())
     finally:
         connection.close()
-    return bool(health) and health[0]["Status"] == "passing" and "consul" in services
+    # What it says of itself arrives in the catalogue some time after its service.
+    is_whole = node is not None and (node["Node"]["Meta"] or {}).get("rack") == "r1"
+    return is_whole and bool(health) and health[0]["Status"] == "passing" and "consul" in services
 
 
 @contextlib.contextmanager
