@@ -84,7 +84,22 @@ def real():
         command = [os.environ["CONSUL_BIN"], "agent", "-config-file", str(place / "config.json")]
         words = {f":{http_port}": ":<http>", f":{rpc}": ":<rpc>", f":{serf}": ":<serf>"}
         with running(command, place, dict(os.environ), lambda: is_settled(http_port)):
+            touch_own_node(http_port)
             yield answering(http_port, probed, closed, words)
+
+
+def touch_own_node(port):
+    """Whether its agent wrote its node once or twice while it started is chance; so it is written twice in any case."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/v1/catalog/node/" + NODE)
+        node = json.loads(connection.getresponse().read())["Node"]
+        for meta in ({**node["Meta"], "touched": "yes"}, node["Meta"]):
+            body = {key: node[key] for key in ("ID", "Node", "Address", "TaggedAddresses")}
+            connection.request("PUT", "/v1/catalog/register", json.dumps({**body, "NodeMeta": meta}))
+            connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 def is_settled(port):
