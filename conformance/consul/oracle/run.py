@@ -78,7 +78,10 @@ def real():
             "disable_update_check": True,
             "performance": {"raft_multiplier": 1},
             "connect": {"enabled": False},
-            "ports": {"http": http_port, "server": rpc, "serf_lan": serf, "serf_wan": -1, "dns": -1, "grpc": -1},
+            "ports": {
+                **{"http": http_port, "server": rpc, "serf_lan": serf},
+                **dict.fromkeys(["serf_wan", "dns", "grpc", "grpc_tls"], -1),
+            },
         }
         (place / "config.json").write_text(json.dumps(config))
         command = [os.environ["CONSUL_BIN"], "agent", "-config-file", str(place / "config.json")]

@@ -82,7 +82,7 @@ impl Setup {
             "limits": { "http_max_conns_per_client": connections, "rpc_max_conns_per_client": connections },
             "ports": {
                 "http": http.port(), "dns": dns.port(), "server": free_address()?.port(),
-                "serf_lan": free_address()?.port(), "serf_wan": -1, "grpc": -1,
+                "serf_lan": free_address()?.port(), "serf_wan": -1, "grpc": -1, "grpc_tls": -1,
             },
         }))
     }
