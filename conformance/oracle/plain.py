@@ -26,14 +26,16 @@ class Plain:
 
 
 class Plainer:
-    def __init__(self, words, fixed=(), index_header="", opaque=()):
+    def __init__(self, words, fixed=(), index_header="", opaque=(), unordered=None):
         """`words`: what to say instead of what is this run's own. `fixed`: ids that are the same in every run.
 
-        `opaque`: headers and keys whose values say nothing but whether they are equal."""
+        `opaque`: headers and keys whose values say nothing but whether they are equal. `unordered`: the beginning of
+        paths whose index is no number to compare, only another one."""
         self.words = sorted(words.items(), key=lambda pair: -len(pair[0]))
         self.fixed = set(fixed)
         self.index_header = index_header
         self.opaque = opaque
+        self.unordered = unordered
         self.ids = {}
         self.indexes = {}
 
@@ -72,7 +74,10 @@ class Plainer:
         before, self.indexes[question] = self.indexes.get(question), int(value)
         if before is None:
             return "first"
-        return "same" if before == int(value) else "moved" if before < int(value) else "went back"
+        if before == int(value):
+            return "same"
+        is_number = not self.unordered or not step.path.startswith(self.unordered)
+        return "went back" if is_number and before > int(value) else "moved"
 
     def value(self, value):
         if isinstance(value, dict):

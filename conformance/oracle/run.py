@@ -17,7 +17,7 @@ def answers(script, server, strict=False):
     """What a fresh server answers to a script. `server()` gives a context with its address, words and variables."""
     with server() as running:
         fixed = {*running.fixed, *script.ids()}
-        plainer = Plainer(running.words, fixed, running.index_header, running.opaque)
+        plainer = Plainer(running.words, fixed, running.index_header, running.opaque, running.unordered)
         return [plainer.plain(step, answer) for step, answer in ask(script, running.address, running.known, strict)]
 
 

@@ -32,6 +32,8 @@ class Running:
     fixed: tuple = (NODE_ID,)
     index_header: str = "x-consul-index"
     opaque: tuple = ("x-consul-contenthash", "ContentHash")
+    # Made of the last event's id.
+    unordered: str = "/v1/event/"
 
 
 class Target(http.server.BaseHTTPRequestHandler):
