@@ -47,8 +47,9 @@ impl Answer {
         Answer::bytes(encode(value))
     }
 
-    pub(crate) fn text(text: impl Into<String>) -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(text.into()) }
+    /// Text for programs that only look at the first word.
+    pub(crate) fn word(text: impl Into<String>) -> Answer {
+        Answer { content_type: HeaderValue::from_static("text/plain"), ..Answer::bytes(text.into()) }
     }
 
     /// 200 with nothing in it.
@@ -78,10 +79,13 @@ impl Answer {
     pub(crate) fn into_response(self, pretty: bool) -> Response<Body> {
         let is_json = self.content_type == JSON && !self.body.is_empty();
         let body = if pretty && is_json { indented(&self.body) } else { self.body };
+        let response_is_empty = body.is_empty() && self.status == StatusCode::OK;
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.content_type);
+        if !response_is_empty {
+            headers.insert(CONTENT_TYPE, self.content_type);
+        }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
         if let Some(meta) = self.meta {

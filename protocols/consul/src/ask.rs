@@ -76,7 +76,11 @@ impl Ask {
     }
 
     fn consistency(&self) -> Result<Consistency, Refusal> {
-        let stale = self.has("stale") || self.get("max_stale").is_some();
+        let max_stale = self.get("max_stale").map(|text| {
+            let invalid = || Refusal::bad(format!("Invalid max_stale value {text:?}"));
+            GoDuration::parse(text).ok_or_else(invalid)
+        });
+        let stale = self.has("stale") || max_stale.transpose()?.is_some_and(|most| !most.0.is_zero());
         match (stale, self.has("consistent")) {
             (true, true) => {
                 Err(Refusal::bad("Cannot specify ?stale with ?consistent, conflicting semantics."))
@@ -115,9 +119,7 @@ impl Ask {
     /// The datacenter that is asked, which has to be this one.
     pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
         match self.get("datacenter").or_else(|| self.get("dc")) {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => {
-                Err(Refusal::failed("No path to datacenter"))
-            }
+            Some(wanted) if wanted != here => Err(Refusal::failed("No path to datacenter")),
             _ => Ok(()),
         }
     }
@@ -187,7 +189,7 @@ impl From<TooMuch> for Refusal {
     }
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::bad("Request decode failed: EOF"));
     }
@@ -200,7 +202,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 /// The decoder's message without the place, where it is one of Go's.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.strip_prefix("json: ").and_then(|_| text.rsplit_once(" at line ")) {
+    let is_go = text.starts_with("json: ") || text.starts_with("time: ");
+    match text.rsplit_once(" at line ").filter(|_| is_go) {
         Some((said, _)) => said.to_owned(),
         None => text,
     }
@@ -220,8 +223,11 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// None: it holds a broken escape.
-fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+/// None: it holds a broken escape, or a semicolon, which could be meant as a separator.
+pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+    if text.contains(';') {
+        return None;
+    }
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());

@@ -12,6 +12,8 @@ mod block;
 mod config;
 mod facade;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod lens;
 mod plan;

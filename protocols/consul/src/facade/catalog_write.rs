@@ -27,10 +27,8 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         return Err(Refusal::bad("Invalid Locality: give it to the service; a node has none here"));
     }
     if !body.id.is_empty() && uuid::Uuid::parse_str(&body.id).is_err() {
-        return Err(Refusal::failed(format!(
-            "Bad node ID: uuid string is wrong length or malformed: {:?}",
-            body.id
-        )));
+        let why = if body.id.len() == 36 { "malformed" } else { "uuid string is wrong length" };
+        return Err(Refusal::failed(format!("Bad node ID: {why}")));
     }
     let nodeless = is_nodeless(&body.node);
     if body.address.is_empty() && !body.skip_node_update && !nodeless {
@@ -55,6 +53,10 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         node_address: &address,
         by_agent: false,
     };
+    if body.service.as_ref().is_some_and(|service| !service.name.is_empty()) {
+        // What agents call the name is called the service here.
+        return Err(Refusal::bad("Request decode failed: json: unknown field \"Name\""));
+    }
     let instance = match &body.service {
         Some(service) if service.service.is_empty() && service.name.is_empty() => {
             let why = if service.id.is_empty() {
@@ -70,8 +72,9 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     let mut checks = Vec::new();
     for check in body.check.iter().chain(&body.checks) {
         if !check.node.is_empty() && !check.node.eq_ignore_ascii_case(&body.node) {
+            let id = if check.check_id.is_empty() { &check.name } else { &check.check_id };
             return Err(Refusal::failed(format!(
-                "check registration for node {:?} does not match register request node {:?}",
+                "Node '{}' for check '{id}' doesn't match register request node '{}'",
                 check.node, body.node
             )));
         }
