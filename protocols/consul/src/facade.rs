@@ -67,7 +67,12 @@ impl Facade for Consul {
         let meters = HttpMeters::default();
         meters.register("consul", &context.metrics);
         let (limits, stop) = (self.config.limits, context.stop.clone());
-        let state = Shared(Arc::new(State { config: self.config, here: self.here, context }));
+        let state = Shared(Arc::new(State {
+            config: self.config,
+            here: self.here,
+            context,
+            all_services: Default::default(),
+        }));
         let ours = tokio::spawn(state.clone().register_own_node());
         let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
@@ -83,6 +88,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) here: Here,
     pub(crate) context: Context,
+    all_services: catalog::AllServices,
 }
 
 #[derive(Clone, Debug)]
