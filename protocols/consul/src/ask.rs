@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -23,6 +24,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// A request, its body not yet read.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    pub(crate) method: Method,
     pub(crate) caller: Caller,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
@@ -63,6 +65,7 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
+            method: parts.method,
             caller: caller(parts.extensions.get()),
             headers: parts.headers,
             rest,
@@ -76,7 +79,7 @@ impl Ask {
     }
 
     fn consistency(&self) -> Result<Consistency, Refusal> {
-        let stale = self.has("stale") || self.get("max_stale").is_some();
+        let stale = self.has("stale") || self.max_stale()?;
         match (stale, self.has("consistent")) {
             (true, true) => {
                 Err(Refusal::bad("Cannot specify ?stale with ?consistent, conflicting semantics."))
@@ -88,6 +91,34 @@ impl Ask {
             (false, true) => Ok(Consistency::Consistent),
             (false, false) => Ok(Consistency::Default),
         }
+    }
+
+    /// Whether an answer may be older than now, by `max_stale`.
+    fn max_stale(&self) -> Result<bool, Refusal> {
+        let Some(text) = self.get("max_stale") else { return Ok(false) };
+        let invalid = || Refusal::bad(format!("Invalid max_stale value {text:?}"));
+        match text.strip_prefix('-') {
+            Some(text) => GoDuration::parse(text).map(|_| false).ok_or_else(invalid),
+            None => GoDuration::parse(text).map(|most| !most.0.is_zero()).ok_or_else(invalid),
+        }
+    }
+
+    /// Whether `Cache-Control` wants the answer looked up anew.
+    pub(crate) fn cache_control(&self) -> Result<bool, Refusal> {
+        let Some(value) = self.headers.get(CACHE_CONTROL) else { return Ok(false) };
+        let invalid = || Refusal::bad("Invalid Cache-Control header.");
+        let text = value.to_str().map_err(|_| invalid())?.to_ascii_lowercase();
+        let mut must_look = false;
+        for directive in text.split(',').map(str::trim) {
+            must_look |= directive == "must-revalidate";
+            for name in ["max-age=", "stale-if-error="] {
+                if let Some(seconds) = directive.strip_prefix(name) {
+                    let seconds: i64 = seconds.parse().map_err(|_| invalid())?;
+                    must_look |= seconds == 0 && name == "max-age=";
+                }
+            }
+        }
+        Ok(must_look)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -159,6 +190,22 @@ impl Ask {
         }
     }
 
+    /// The next piece of the body. None: that was all.
+    pub(crate) async fn piece(&mut self, limits: &Limits) -> Result<Option<Bytes>, TooMuch> {
+        loop {
+            match tokio::time::timeout(limits.body_timeout.0, self.body.frame()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(TooMuch::Broken(error.to_string())),
+                Err(_) => return Err(TooMuch::Slow),
+            }
+        }
+    }
+
     /// Reads a JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, limits: &Limits) -> Result<T, Refusal> {
         let bytes = self.bytes(limits, usize::MAX).await?;
@@ -187,7 +234,7 @@ impl From<TooMuch> for Refusal {
     }
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::bad("Request decode failed: EOF"));
     }

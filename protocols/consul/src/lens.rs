@@ -4,6 +4,8 @@ mod check;
 mod duration;
 mod instance;
 mod node;
+mod query;
+mod template;
 
 use crate::refusal::Refusal;
 
@@ -16,6 +18,8 @@ pub(crate) use instance::{
     Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire,
 };
 pub(crate) use node::{NodeWords, node_id, node_to_wire};
+pub(crate) use query::check_query;
+pub(crate) use template::Template;
 
 /// Consul's community edition knows one namespace and one partition.
 pub(crate) fn default_only(field: &str, value: &str) -> Result<(), Refusal> {

@@ -1,15 +1,21 @@
 //! The intents that only this protocol has.
 
 mod catalog;
+mod files;
+mod query;
 mod register;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record};
+use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record, RecordKey};
 use switchboard_registry::Snapshot;
 use switchboard_registry::plan::{Plan, Write};
 
 pub(crate) use catalog::RegisterInCatalog;
+pub(crate) use files::{ApplyFiles, FileChecks, FileWish};
+pub(crate) use query::{DeleteQuery, PutQuery};
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
 
 /// Writes an agent's node, and the check that says that it is there, unless somebody registered the node already.
@@ -25,12 +31,19 @@ fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {
 
 /// The same plan with one write for each record: what was said last, at the place where the record first stood.
 fn once_each(plan: Plan) -> Plan {
+    let mut places: HashMap<RecordKey, usize> = HashMap::with_capacity(plan.writes.len());
     let mut writes: Vec<Write> = Vec::with_capacity(plan.writes.len());
     for write in plan.writes {
-        let key = write.key();
-        match writes.iter_mut().find(|earlier| earlier.key() == key) {
-            Some(earlier) => *earlier = write,
-            None => writes.push(write),
+        match places.entry(write.key()) {
+            Entry::Occupied(place) => {
+                if let Some(earlier) = writes.get_mut(*place.get()) {
+                    *earlier = write;
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(writes.len());
+                writes.push(write);
+            }
         }
     }
     Plan { writes, ..plan }
