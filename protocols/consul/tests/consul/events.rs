@@ -64,7 +64,7 @@ async fn a_watch_of_events_waits_for_the_next_that_it_asks_for() {
         let world = world.clone();
         async move { world.get(&format!("/v1/event/list?index={index}&wait=5m")).await.status }
     });
-    tokio::task::yield_now().await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     world.stop();
     assert_eq!(waiting.await.unwrap(), StatusCode::INTERNAL_SERVER_ERROR);
 }

@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use switchboard_facade::Asker;
+use switchboard_registry::Caller;
 
 use crate::support::{World, world};
 
@@ -129,6 +133,10 @@ async fn what_is_wrong_with_a_query_is_said() {
         assert_eq!(answer.status.as_u16(), status, "{body}: {answer:?}");
         assert!(answer.text().contains(said), "{body}: {answer:?}");
     }
+    let by_id = world.get(&format!("/v1/query/{id}/execute")).await;
+    assert!(by_id.text().contains("can only be resolved up by name"), "{by_id:?}");
+    // It would stand for every name.
+    world.call(Method::DELETE, &format!("/v1/query/{id}"), "").await;
     let missing = world.put("/v1/query/none", r#"{"Name":"a","Service":{"Service":"x"}}"#).await;
     assert_eq!(missing.text(), "Cannot modify non-existent prepared query: 'none'");
     for (path, said) in [
@@ -140,8 +148,6 @@ async fn what_is_wrong_with_a_query_is_said() {
         let answer = world.get(path).await;
         assert!(answer.status != StatusCode::OK && answer.text().contains(said), "{path}: {answer:?}");
     }
-    let by_id = world.get(&format!("/v1/query/{id}/execute")).await;
-    assert!(by_id.text().contains("can only be resolved up by name"), "{by_id:?}");
     let method = world.put("/v1/query/taken/execute", "").await;
     assert_eq!((method.status.as_u16(), &method.headers["allow"]), (405, &"OPTIONS,GET".parse().unwrap()));
 }
@@ -252,4 +258,46 @@ async fn the_nearest_come_first() {
     // By the address that the client says it has.
     let ip = world.get_with("/v1/catalog/nodes?near=_ip", "x-forwarded-for", "10.0.0.1").await.ok();
     assert_eq!(ip[0]["Node"], "n1");
+}
+
+#[tokio::test]
+async fn other_protocols_find_queries_by_name_and_by_id() {
+    let world = world().await;
+    for n in 1..=3 {
+        let (node, address) = (format!("n{n}"), format!("10.0.0.{n}"));
+        let status = if n == 3 { "critical" } else { "passing" };
+        world.on_node(&node, &address, service(&[]), status).await;
+    }
+    let id =
+        world.create(json!({ "Name": "q.x", "Service": { "Service": "db" }, "DNS": { "TTL": "90s" } })).await;
+    let near = json!({ "Service": "db", "Near": "_ip" });
+    world.create(json!({ "Name": "near", "Service": near })).await;
+    let vec = |away: f64| [away, 0., 0., 0., 0., 0., 0., 0.];
+    for (node, away) in [("n1", 1.0), ("n2", 9.0)] {
+        let body = json!({ "Node": node, "Coord": { "Vec": vec(away), "Height": 0.1 } }).to_string();
+        assert_eq!(world.put("/v1/coordinate/update", body).await.status, StatusCode::OK);
+    }
+    let view = world.registry.view(&Caller::internal("test")).unwrap();
+    let find = |name: &str, asker: Asker| {
+        let set = world.sets.find(&view, name, &asker)?;
+        let nodes: Vec<String> =
+            set.instances.iter().map(|view| view.key().node.as_ref().unwrap().as_str().to_owned()).collect();
+        Some((nodes, set.ttl, set.in_order))
+    };
+    for name in ["Q.X", &id] {
+        let (mut nodes, ttl, in_order) = find(name, Asker::default()).unwrap();
+        nodes.sort();
+        assert_eq!(
+            (nodes.as_slice(), ttl, in_order),
+            (&["n1", "n2"].map(str::to_owned)[..], Some(Duration::from_secs(90)), false)
+        );
+    }
+    let from = |ip: &str| Asker {
+        peer: Some("192.0.2.1".parse().unwrap()),
+        network: Some((ip.parse().unwrap(), 32)),
+    };
+    let (nodes, ttl, in_order) = find("near", from("10.0.0.2")).unwrap();
+    assert_eq!((nodes.as_slice(), ttl, in_order), (&["n2", "n1"].map(str::to_owned)[..], None, true));
+    assert!(!find("near", from("10.9.9.9")).unwrap().2, "nobody is there");
+    assert_eq!(find("unknown", Asker::default()), None);
 }

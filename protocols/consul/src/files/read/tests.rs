@@ -76,13 +76,13 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "{\"services\": [{\"name\":\"a\"},{\"name\":\"b\",\"port\":\"x\"}]}",
             false,
-            "services[1] \"b\": invalid type",
+            "services[1] \"b\", line 1: invalid type",
         ),
         ("[]", false, "it has to be an object"),
         ("service {\n name = \n}", true, "line 2 column "),
         ("service {\n name = upper(\"a\")\n}", true, "only plain values"),
         ("service \"web\" {\n}", true, "takes no label"),
-        ("service {\n name = \"a\"\n name = \"b\"\n}", true, "twice"),
+        ("service {\n name = \"a\"\n name = \"b\"\n}", true, "redefined attribute"),
     ] {
         let why = read(text, is_hcl).unwrap_err();
         assert!(why.contains(said), "{text}: {why}");
