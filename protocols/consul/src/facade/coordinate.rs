@@ -41,12 +41,13 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let key = State::node_key(ask.rest("Missing node name")?)?;
+    let missing = || Ok(Answer::empty().with_status(StatusCode::NOT_FOUND));
+    let Ok(key) = State::node_key(&ask.rest) else { return missing() };
     let (view, index) = state.settle_coordinates(&ask).await?;
     let key = view.node(&key).map_or(&key, |view| &view.facts.key);
     match state.coordinate(&ask, &view, key) {
         Some(entry) => Ok(Answer::json(&[entry]).at(&ask, index)),
-        None => Ok(Answer::empty().with_status(StatusCode::NOT_FOUND).at(&ask, index)),
+        None => missing(),
     }
 }
 

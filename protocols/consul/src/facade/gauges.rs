@@ -20,7 +20,7 @@ pub(super) fn summary(text: &str, now_ms: u64) -> Value {
                 gauges.push(json!({ "Name": name, "Value": value, "Labels": told(labels) }));
             }
             Some(&"counter") => counters.push(json!({
-                "Name": name, "Count": value, "Rate": 0, "Sum": value, "Min": 0, "Max": 0, "Mean": 0,
+                "Name": name, "Count": whole(value), "Rate": 0, "Sum": value, "Min": 0, "Max": 0, "Mean": 0,
                 "Stddev": 0, "Labels": told(labels),
             })),
             _ => {
@@ -40,7 +40,7 @@ pub(super) fn summary(text: &str, now_ms: u64) -> Value {
         .map(|((name, labels), (sum, count))| {
             let mean = if count > 0.0 { sum / count } else { 0.0 };
             json!({
-                "Name": name, "Count": count, "Rate": 0, "Sum": sum, "Min": 0, "Max": 0, "Mean": mean,
+                "Name": name, "Count": whole(count), "Rate": 0, "Sum": sum, "Min": 0, "Max": 0, "Mean": mean,
                 "Stddev": 0, "Labels": told(labels),
             })
         })
@@ -52,6 +52,16 @@ pub(super) fn summary(text: &str, now_ms: u64) -> Value {
         "Counters": counters,
         "Samples": samples,
     })
+}
+
+/// Clients take a count for a whole number only.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are whole and not negative"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 fn said(now_ms: u64) -> String {
@@ -102,10 +112,10 @@ mod tests {
                     # TYPE c histogram\nc_sum 6\nc_count 2\nc_bucket{le=\"+Inf\"} 2\nbroken\n";
         let summary = summary(text, 0);
         assert_eq!(summary["Gauges"][0], json!({ "Name": "a", "Value": 3.0, "Labels": { "p": "q" } }));
-        assert_eq!(summary["Counters"][0]["Count"], 4.0);
+        assert_eq!(summary["Counters"][0]["Count"], json!(4));
         assert_eq!(
             (&summary["Samples"][0]["Mean"], &summary["Samples"][0]["Count"]),
-            (&json!(3.0), &json!(2.0))
+            (&json!(3.0), &json!(2))
         );
         assert_eq!(summary["Timestamp"], "1970-01-01 00:00:00 +0000 UTC");
     }

@@ -16,11 +16,19 @@ pub(crate) async fn acl(_: Shared, _: Ask) -> Result<Answer, Refusal> {
 
 /// What asks for the mesh, or would change it.
 pub(crate) async fn connect(_: Shared, _: Ask) -> Result<Answer, Refusal> {
-    Err(none("Connect must be enabled in order to use this endpoint: this registry has no service mesh"))
+    Err(Refusal {
+        index: Some(1),
+        ..Refusal::failed("Connect must be enabled in order to use this endpoint")
+    })
 }
 
 pub(crate) async fn peering(_: Shared, _: Ask) -> Result<Answer, Refusal> {
     Err(none("peering is disabled: this registry has no cluster peering"))
+}
+
+/// There are none, and there never will be any.
+pub(crate) async fn peerings(_: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    Ok(Answer::bytes("[]").at(&ask, 1))
 }
 
 pub(crate) async fn federation(_: Shared, _: Ask) -> Result<Answer, Refusal> {

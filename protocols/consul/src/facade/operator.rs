@@ -157,6 +157,10 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     .at(&ask, view.revision().0))
 }
 
-pub(crate) async fn keyring(_: Shared, _: Ask) -> Result<Answer, Refusal> {
-    Err(Refusal::failed("Keyring is empty (encryption not enabled): there is no gossip to be encrypted"))
+pub(crate) async fn keyring(state: Shared, _: Ask) -> Result<Answer, Refusal> {
+    let (datacenter, node) = (&state.here.datacenter, &state.here.node);
+    Err(Refusal::failed(format!(
+        "2 errors occurred:\n\t* {datacenter} (LAN) error: 1/1 nodes reported failure\n\t* {node}: Keyring is empty \
+         (encryption not enabled)\n\n"
+    )))
 }

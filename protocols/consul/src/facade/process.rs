@@ -177,14 +177,14 @@ pub(crate) async fn reload(state: Shared, _: Ask) -> Result<Answer, Refusal> {
 
 /// There is nobody to join but this registry, of which everyone who can ask is a member already.
 pub(crate) async fn join(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let address = ask.rest("Missing address")?;
+    let address = ask.rest.as_str();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let own = [state.here.address.as_str(), "localhost", state.here.node.as_str()];
     if own.iter().any(|own| own.eq_ignore_ascii_case(host) || own.eq_ignore_ascii_case(address)) {
         return Ok(Answer::empty());
     }
     Err(Refusal::failed(format!(
-        "1 error occurred:\n\t* Failed to join {address}: this registry joins no others"
+        "1 error occurred:\n\t* Failed to join {address}: this registry joins no others\n\n"
     )))
 }
 
@@ -205,13 +205,13 @@ pub(crate) async fn leave(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 
 /// A node whose agent does not answer is taken out.
 pub(crate) async fn force_leave(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let name = ask.rest("Missing node name")?;
-    let key = State::node_key(name)?;
+    let name = ask.rest.as_str();
     let registry = &state.context.registry;
     let view = registry.view(&ask.caller)?;
-    let Some(node) = view.node(&key) else {
+    let Some(node) = State::node_key(name).ok().and_then(|key| view.node(&key)) else {
         return Err(Refusal::failed(format!("agent: No node found with name '{name}'")));
     };
+    let key = node.facts.key.clone();
     let owner = Owner::Node(node.facts.key.clone());
     let serf = switchboard_model::CheckKey { owner, id: Id::parse("check", SERF)? };
     if view.check(&serf).is_some_and(|check| check.status != Status::Critical) {

@@ -43,7 +43,7 @@ pub(crate) async fn specific(state: Shared, ask: Ask) -> Result<Answer, Refusal>
         Method::GET => Ok(()),
         _ => {
             let text = format!("method {} not allowed", ask.method);
-            let allow = Some("OPTIONS,GET");
+            let allow = Some("GET");
             Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text) })
         }
     };
@@ -65,6 +65,10 @@ pub(crate) async fn specific(state: Shared, ask: Ask) -> Result<Answer, Refusal>
 }
 
 async fn get(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
+    if ask.rest.len() != 36 {
+        let text = "failed prepared query lookup: index error: UUID must be 36 characters";
+        return Err(Refusal { index: Some(1), ..Refusal::failed(text) });
+    }
     let (view, index) = state.settle_queries(&ask).await?;
     let queries = state.queries.at(&view);
     match queries.by_id(&ask.rest) {

@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::wire::{self, QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
 
 pub(super) fn not_found() -> Refusal {
-    Refusal::missing("Query not found")
+    Refusal { index: Some(1), ..Refusal::missing("Query not found") }
 }
 
 /// What an answer that nobody can block on says about itself in its body.
@@ -39,7 +39,7 @@ struct About {
 impl About {
     fn new(consistency: Consistency) -> About {
         About {
-            index: 0,
+            index: 1,
             last_contact: 0,
             known_leader: true,
             consistency_level: consistency.as_str(),
@@ -58,6 +58,7 @@ struct Executed<'a> {
     #[serde(rename = "DNS")]
     dns: QueryDnsOut<'a>,
     datacenter: &'a str,
+    peer_name: &'static str,
     failovers: u64,
     #[serde(flatten)]
     about: About,
@@ -100,6 +101,7 @@ pub(super) async fn execute(state: Shared, ask: Ask, name: &str) -> Result<Answe
         nodes: found.iter().map(|view| element(&state, view)).collect(),
         dns: QueryDnsOut { ttl: &query.dns.ttl },
         datacenter: &state.here.datacenter,
+        peer_name: "",
         failovers: 0,
         about: About::new(ask.consistency),
     };
@@ -175,21 +177,22 @@ impl State {
         let service_says =
             |(key, value): (&String, &String)| view.instance.metadata.get(key) == Some(value.as_str());
         self.is_healthy_enough(query, view)
-            && query.tags.iter().all(fits)
-            && query.node_meta.iter().all(node_says)
-            && query.service_meta.iter().all(service_says)
+            && query.tags.iter().flatten().all(fits)
+            && query.node_meta.iter().flatten().all(node_says)
+            && query.service_meta.iter().flatten().all(service_says)
     }
 
     fn is_healthy_enough(&self, query: &ServiceQuery, view: &InstanceView) -> bool {
         use switchboard_model::Health::{Passing, Suspect};
-        if query.ignore_check_ids.is_empty() {
+        let ignored = query.ignore_check_ids.as_deref().unwrap_or_default();
+        if ignored.is_empty() {
             return if query.only_passing {
                 matches!(view.health, Passing | Suspect)
             } else {
                 view.is_served()
             };
         }
-        let is_ignored = |id: &str| query.ignore_check_ids.iter().any(|ignored| ignored == id);
+        let is_ignored = |id: &str| ignored.iter().any(|ignored| ignored == id);
         checks_of(view, self.output(), true).iter().all(|check| {
             is_ignored(&check.check_id)
                 || check.status == "passing"

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::GoDuration;
 use crate::wire::QueryBody;
 
@@ -20,28 +22,30 @@ pub(crate) fn check_query(query: &QueryBody) -> Result<(), String> {
     if failover.nearest_n < 0 {
         return Err(format!("Bad NearestN '{}', must be >= 0", failover.nearest_n));
     }
-    if (failover.nearest_n != 0 || !failover.datacenters.is_empty()) && !failover.targets.is_empty() {
+    let targets = failover.targets.as_deref().unwrap_or_default();
+    let has_datacenters = failover.datacenters.as_ref().is_some_and(|named| !named.is_empty());
+    if (failover.nearest_n != 0 || has_datacenters) && !targets.is_empty() {
         return Err("Targets cannot be populated with NearestN or Datacenters".into());
     }
     let default_only = |text: &str| matches!(text, "" | "default");
     let places = [&service.namespace, &service.partition].into_iter();
-    let places =
-        places.chain(failover.targets.iter().flat_map(|target| [&target.namespace, &target.partition]));
+    let places = places.chain(targets.iter().flat_map(|target| [&target.namespace, &target.partition]));
     if let Some(other) = places.into_iter().find(|place| !default_only(place)) {
         return Err(format!("there is no namespace or partition {other:?}"));
     }
-    if !service.peer.is_empty() || failover.targets.iter().any(|target| !target.peer.is_empty()) {
+    if !service.peer.is_empty() || targets.iter().any(|target| !target.peer.is_empty()) {
         return Err("Peer: this registry has no cluster peering".into());
     }
     if !service.sameness_group.is_empty() {
         return Err("SamenessGroup: this registry has no sameness groups".into());
     }
-    check_meta("Node", &service.node_meta)?;
-    check_meta("Service", &service.service_meta)?;
+    check_meta("Node", service.node_meta.as_ref())?;
+    check_meta("Service", service.service_meta.as_ref())?;
     check_ttl(&query.dns.ttl)
 }
 
-fn check_meta(what: &str, meta: &std::collections::BTreeMap<String, String>) -> Result<(), String> {
+fn check_meta(what: &str, meta: Option<&BTreeMap<String, String>>) -> Result<(), String> {
+    let Some(meta) = meta else { return Ok(()) };
     if meta.len() > 64 {
         return Err(format!("{what} metadata cannot contain more than 64 key/value pairs"));
     }
@@ -57,11 +61,14 @@ fn check_meta(what: &str, meta: &std::collections::BTreeMap<String, String>) -> 
 }
 
 fn check_ttl(ttl: &str) -> Result<(), String> {
-    let is_negative = ttl.strip_prefix('-').is_some_and(|rest| GoDuration::parse(rest).is_some());
+    let negative = ttl.strip_prefix('-').and_then(GoDuration::parse);
     match ttl {
         "" => Ok(()),
-        _ if is_negative => Err(format!("DNS TTL '{ttl}', must be >=0")),
-        _ if GoDuration::parse(ttl).is_none() => {
+        _ if negative.is_some_and(|ttl| !ttl.0.is_zero()) => {
+            let nanos = negative.map_or(0, |ttl| ttl.0.as_nanos());
+            Err(format!("DNS TTL '-{nanos}', must be >=0"))
+        }
+        _ if negative.is_none() && GoDuration::parse(ttl).is_none() => {
             Err(format!("Bad DNS TTL '{ttl}': time: invalid duration {ttl:?}"))
         }
         _ => Ok(()),

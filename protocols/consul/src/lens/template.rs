@@ -71,7 +71,7 @@ impl Template {
             Ok(())
         });
         if query.template.remove_empty_tags {
-            query.service.tags.retain(|tag| !tag.is_empty());
+            query.service.tags.iter_mut().for_each(|tags| tags.retain(|tag| !tag.is_empty()));
         }
         query
     }
@@ -94,16 +94,16 @@ fn each_text(query: &mut QueryBody, visit: Visit<'_>) -> Result<(), String> {
         (".Tags", &mut service.tags),
     ];
     for (place, list) in lists {
-        for (n, text) in list.iter_mut().enumerate() {
+        for (n, text) in list.iter_mut().flatten().enumerate() {
             visit(&format!("{place}[{n}]"), text)?;
         }
     }
-    for target in &mut service.failover.targets {
+    for target in service.failover.targets.iter_mut().flatten() {
         visit(".Failover.Targets", &mut target.datacenter)?;
     }
     let maps = [(".NodeMeta", &mut service.node_meta), (".ServiceMeta", &mut service.service_meta)];
     for (place, map) in maps {
-        for (key, text) in map.iter_mut() {
+        for (key, text) in map.iter_mut().flatten() {
             visit(&format!("{place}[{key}]"), text)?;
         }
     }
@@ -167,7 +167,7 @@ mod tests {
         query.template.kind = NAME_PREFIX.into();
         query.template.regexp = regexp.into();
         query.template.remove_empty_tags = true;
-        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let tags = Some(tags.iter().map(|tag| (*tag).to_owned()).collect());
         query.service = ServiceQuery { service: service.into(), tags, ..ServiceQuery::default() };
         query
     }
@@ -175,7 +175,7 @@ mod tests {
     #[track_caller]
     fn check(service: &str, tags: &[&str], regexp: &str, name: &str, expected: (&str, &[&str])) {
         let query = Template::compile(&template(service, tags, regexp)).unwrap().render(name);
-        let said: Vec<&str> = query.service.tags.iter().map(String::as_str).collect();
+        let said: Vec<&str> = query.service.tags.iter().flatten().map(String::as_str).collect();
         assert_eq!((query.service.service.as_str(), said.as_slice()), expected);
     }
 

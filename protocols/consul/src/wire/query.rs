@@ -31,11 +31,11 @@ go_body! {
         "SamenessGroup" => sameness_group: String,
         "Failover" => failover: Failover,
         "OnlyPassing" => only_passing: bool,
-        "IgnoreCheckIDs" => ignore_check_ids: Vec<String>,
+        "IgnoreCheckIDs" => ignore_check_ids: Option<Vec<String>>,
         "Near" => near: String,
-        "Tags" => tags: Vec<String>,
-        "NodeMeta" => node_meta: BTreeMap<String, String>,
-        "ServiceMeta" => service_meta: BTreeMap<String, String>,
+        "Tags" => tags: Option<Vec<String>>,
+        "NodeMeta" => node_meta: Option<BTreeMap<String, String>>,
+        "ServiceMeta" => service_meta: Option<BTreeMap<String, String>>,
         "Connect" => connect: bool,
         "Peer" => peer: String,
         "Namespace" => namespace: String,
@@ -46,8 +46,8 @@ go_body! {
 go_body! {
     struct Failover {
         "NearestN" => nearest_n: i64,
-        "Datacenters" => datacenters: Vec<String>,
-        "Targets" => targets: Vec<FailoverTarget>,
+        "Datacenters" => datacenters: Option<Vec<String>>,
+        "Targets" => targets: Option<Vec<FailoverTarget>>,
     }
 }
 
@@ -131,11 +131,6 @@ pub(crate) struct QueryDnsOut<'a> {
     pub(crate) ttl: &'a str,
 }
 
-/// A list that was not given is `null`, as Go says it.
-fn some<T>(list: &[T]) -> Option<&[T]> {
-    (!list.is_empty()).then_some(list)
-}
-
 impl FailoverTarget {
     fn out(&self) -> TargetOut<'_> {
         TargetOut { peer: &self.peer, datacenter: &self.datacenter }
@@ -160,16 +155,18 @@ impl QueryBody {
                 sameness_group: &service.sameness_group,
                 failover: FailoverOut {
                     nearest_n: failover.nearest_n,
-                    datacenters: some(&failover.datacenters),
-                    targets: some(&failover.targets)
+                    datacenters: failover.datacenters.as_deref(),
+                    targets: failover
+                        .targets
+                        .as_ref()
                         .map(|targets| targets.iter().map(FailoverTarget::out).collect()),
                 },
                 only_passing: service.only_passing,
-                ignore_check_ids: some(&service.ignore_check_ids),
+                ignore_check_ids: service.ignore_check_ids.as_deref(),
                 near: &service.near,
-                tags: some(&service.tags),
-                node_meta: Some(&service.node_meta).filter(|meta| !meta.is_empty()),
-                service_meta: Some(&service.service_meta).filter(|meta| !meta.is_empty()),
+                tags: service.tags.as_deref(),
+                node_meta: service.node_meta.as_ref(),
+                service_meta: service.service_meta.as_ref(),
                 connect: service.connect,
                 peer: &service.peer,
             },

@@ -123,12 +123,12 @@ async fn what_there_is_none_of_says_so() {
         (
             Method::GET,
             "/v1/connect/ca/configuration",
-            501,
+            500,
             "Connect must be enabled in order to use this endpoint",
         ),
-        (Method::GET, "/v1/agent/connect/ca/leaf/web", 501, "Connect must be enabled"),
-        (Method::GET, "/v1/connect/intentions", 501, "Connect must be enabled"),
-        (Method::GET, "/v1/discovery-chain/web", 501, "Connect must be enabled"),
+        (Method::GET, "/v1/agent/connect/ca/leaf/web", 500, "Connect must be enabled"),
+        (Method::GET, "/v1/connect/intentions", 500, "Connect must be enabled"),
+        (Method::GET, "/v1/discovery-chain/web", 500, "Connect must be enabled"),
         (Method::PUT, "/v1/config", 501, "keeps no configuration entries"),
         (Method::DELETE, "/v1/config/proxy-defaults/global", 501, "keeps no configuration entries"),
         (
@@ -137,7 +137,7 @@ async fn what_there_is_none_of_says_so() {
             404,
             "Config entry not found for \"proxy-defaults\" / \"global\"",
         ),
-        (Method::GET, "/v1/peerings", 501, "no cluster peering"),
+        (Method::POST, "/v1/peering/token", 501, "no cluster peering"),
         (Method::GET, "/v1/internal/federation-states", 501, "no federation"),
         (Method::GET, "/v1/acl/nonsense", 404, "Invalid URL path: not a recognized HTTP API endpoint"),
         (
@@ -157,6 +157,7 @@ async fn what_there_is_none_of_says_so() {
         "/v1/catalog/connect/web",
         "/v1/catalog/gateway-services/gate",
         "/v1/config/service-defaults",
+        "/v1/peerings",
     ] {
         let answer = world.get(path).await;
         assert_eq!((answer.status, answer.text()), (StatusCode::OK, "[]"), "{path}");
