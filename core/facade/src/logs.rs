@@ -37,15 +37,15 @@ struct Listeners {
 
 struct Listener {
     level: LevelFilter,
-    lines: mpsc::Sender<LogLine>,
-    missed: Arc<AtomicU64>,
+    /// Each with the number of those that did not fit before it.
+    lines: mpsc::Sender<(LogLine, u64)>,
+    missed: u64,
 }
 
 /// Lines as they are logged, until it is dropped.
 #[derive(Debug)]
 pub struct LogLines {
-    lines: mpsc::Receiver<LogLine>,
-    missed: Arc<AtomicU64>,
+    lines: mpsc::Receiver<(LogLine, u64)>,
     tap: LogTap,
 }
 
@@ -65,12 +65,10 @@ impl LogTap {
     /// Hears what is logged at this level and above. A listener that is `room` lines behind misses what comes then.
     pub fn listen(&self, level: Level, room: usize) -> LogLines {
         let (sender, lines) = mpsc::channel(room.max(1));
-        let missed = Arc::new(AtomicU64::new(0));
-        let listener =
-            Listener { level: LevelFilter::from_level(level), lines: sender, missed: missed.clone() };
+        let listener = Listener { level: LevelFilter::from_level(level), lines: sender, missed: 0 };
         self.0.all.lock().push(listener);
         self.settle();
-        LogLines { lines, missed, tap: self.clone() }
+        LogLines { lines, tap: self.clone() }
     }
 
     /// Forgets who is gone, and tells every place that logs what is wanted now.
@@ -98,8 +96,7 @@ impl fmt::Debug for Listeners {
 impl LogLines {
     /// The next line, and how many were missed before it.
     pub async fn next(&mut self) -> Option<(LogLine, u64)> {
-        let line = self.lines.recv().await?;
-        Some((line, self.missed.swap(0, Ordering::AcqRel)))
+        self.lines.recv().await
     }
 }
 
@@ -127,7 +124,7 @@ impl<S: Subscriber> Layer<S> for Ear {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let level = LevelFilter::from_level(*metadata.level());
-        let all = self.0.0.all.lock();
+        let mut all = self.0.0.all.lock();
         if all.iter().all(|listener| level > listener.level) {
             return;
         }
@@ -140,9 +137,10 @@ impl<S: Subscriber> Layer<S> for Ear {
             message: said.message,
             fields: said.fields,
         };
-        for listener in all.iter().filter(|listener| level <= listener.level) {
-            if listener.lines.try_send(line.clone()).is_err() {
-                listener.missed.fetch_add(1, Ordering::AcqRel);
+        for listener in all.iter_mut().filter(|listener| level <= listener.level) {
+            match listener.lines.try_send((line.clone(), listener.missed)) {
+                Ok(()) => listener.missed = 0,
+                Err(_) => listener.missed += 1,
             }
         }
     }
