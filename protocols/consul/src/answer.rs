@@ -1,16 +1,27 @@
 //! Writing an answer: Go's JSON, and the headers that say how far it can be trusted.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, VARY};
+use futures_util::{Stream, StreamExt};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::ask::{Ask, Consistency};
 use crate::refusal::Refusal;
 
-pub(crate) type Body = Full<Bytes>;
+mod zip;
+
+pub(crate) use zip::is_accepted as is_gzip_accepted;
+
+/// All of it at once, or as it comes.
+pub(crate) type Body = Either<Full<Bytes>, Streamed>;
+type Streamed = UnsyncBoxBody<Bytes, Infallible>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -24,6 +35,8 @@ pub(crate) struct Answer {
     /// Query metadata: the index, if the operation has one.
     meta: Option<Meta>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Takes the place of the body.
+    stream: Option<Streamed>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +53,19 @@ impl Answer {
             content_type: Some(JSON),
             meta: None,
             headers: Vec::new(),
+            stream: None,
         }
+    }
+
+    /// What is told piece by piece, until the stream or the client's patience ends.
+    pub(crate) fn stream(
+        content_type: &'static str,
+        pieces: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Answer {
+        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+        let stream = StreamBody::new(frames).boxed_unsync();
+        let content_type = Some(HeaderValue::from_static(content_type));
+        Answer { content_type, stream: Some(stream), ..Answer::bytes(Bytes::new()) }
     }
 
     pub(crate) fn json<T: Serialize>(value: &T) -> Answer {
@@ -87,6 +112,11 @@ impl Answer {
         self.with("x-consul-lastcontact", "0").with("x-consul-knownleader", "true")
     }
 
+    pub(crate) fn of_type(mut self, content_type: &'static str) -> Answer {
+        self.content_type = Some(HeaderValue::from_static(content_type));
+        self
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Answer {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((HeaderName::from_static(name), value));
@@ -94,10 +124,19 @@ impl Answer {
         self
     }
 
-    pub(crate) fn into_response(self, pretty: bool) -> Response<Body> {
-        let is_json = self.content_type == Some(JSON) && !self.body.is_empty();
-        let body = if pretty && is_json { indented(&self.body) } else { self.body };
-        let mut response = Response::new(Full::new(body));
+    pub(crate) async fn into_response(mut self, pretty: bool, zipped: bool) -> Response<Body> {
+        if pretty && self.content_type == Some(JSON) && !self.body.is_empty() {
+            self.body = indented(&self.body);
+        }
+        if zipped && let Some(body) = zip::smaller(&self.body).await {
+            self.body = body;
+            self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        }
+        let body = match self.stream {
+            Some(stream) => Either::Right(stream),
+            None => Either::Left(Full::new(self.body)),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(content_type) = self.content_type {
@@ -131,7 +170,14 @@ impl From<Refusal> for Answer {
         if let Some(allow) = refusal.allow {
             headers.push((ALLOW, HeaderValue::from_static(allow)));
         }
-        Answer { status: refusal.status, body: refusal.text.into(), content_type, meta, headers }
+        Answer {
+            status: refusal.status,
+            body: refusal.text.into(),
+            content_type,
+            meta,
+            headers,
+            stream: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -23,8 +24,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// A request, its body not yet read.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) caller: Caller,
     pub(crate) method: Method,
+    pub(crate) caller: Caller,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
     pub(crate) rest: String,
@@ -64,8 +65,8 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
-            caller: caller(parts.extensions.get()),
             method: parts.method,
+            caller: caller(parts.extensions.get()),
             headers: parts.headers,
             rest,
             node,
@@ -94,6 +95,24 @@ impl Ask {
             (false, true) => Ok(Consistency::Consistent),
             (false, false) => Ok(Consistency::Default),
         }
+    }
+
+    /// Whether `Cache-Control` wants the answer looked up anew.
+    pub(crate) fn cache_control(&self) -> Result<bool, Refusal> {
+        let Some(value) = self.headers.get(CACHE_CONTROL) else { return Ok(false) };
+        let invalid = || Refusal::bad("Invalid Cache-Control header.");
+        let text = value.to_str().map_err(|_| invalid())?.to_ascii_lowercase();
+        let mut must_look = false;
+        for directive in text.split(',').map(str::trim) {
+            must_look |= directive == "must-revalidate";
+            for name in ["max-age=", "stale-if-error="] {
+                if let Some(seconds) = directive.strip_prefix(name) {
+                    let seconds: i64 = seconds.parse().map_err(|_| invalid())?;
+                    must_look |= seconds == 0 && name == "max-age=";
+                }
+            }
+        }
+        Ok(must_look)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -182,6 +201,22 @@ impl Ask {
     ) -> Result<T, Refusal> {
         let bytes = self.bytes(limits, usize::MAX).await?;
         if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
+    }
+
+    /// The next piece of the body. None: that was all.
+    pub(crate) async fn piece(&mut self, limits: &Limits) -> Result<Option<Bytes>, TooMuch> {
+        loop {
+            match tokio::time::timeout(limits.body_timeout.0, self.body.frame()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(TooMuch::Broken(error.to_string())),
+                Err(_) => return Err(TooMuch::Slow),
+            }
+        }
     }
 
     /// Reads a JSON body.

@@ -3,11 +3,20 @@
 pub(crate) mod agent;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
+pub(crate) mod coordinate;
+pub(crate) mod event;
+mod gauges;
 pub(crate) mod health;
 pub(crate) mod kv;
+pub(crate) mod mesh;
+pub(crate) mod operator;
+pub(crate) mod process;
+pub(crate) mod query;
+mod query_run;
 pub(crate) mod register;
 pub(crate) mod report;
 pub(crate) mod session;
+pub(crate) mod snapshot;
 pub(crate) mod txn;
 mod upkeep;
 
@@ -27,14 +36,18 @@ use switchboard_model::{Name, NodeKey};
 use switchboard_registry::{Caller, Output};
 use tower_service::Service;
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, Body, is_gzip_accepted};
 use crate::ask::{Ask, decode_path};
 use crate::config::Config;
+use crate::events::Events;
+use crate::files::{self, Files};
 use crate::filter::{Filter, FilterError, Shape};
 use crate::identity::{Agent, Here, serf};
 use crate::plan::EnsureNode;
+use crate::queries::Remembered;
 use crate::refusal::Refusal;
 use crate::routes;
+use query_run::QuerySets;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
@@ -68,12 +81,16 @@ impl Facade for Consul {
         meters.register("consul", &context.metrics);
         let (limits, stop) = (self.config.limits, context.stop.clone());
         let state = Shared(Arc::new(State {
+            files: Files::new(self.config.services.clone()),
             config: self.config,
             here: self.here,
             context,
+            queries: Remembered::default(),
+            events: Events::default(),
             all_services: Default::default(),
         }));
-        let ours = tokio::spawn(state.clone().register_own_node());
+        state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
+        let ours = tokio::spawn(state.clone().begin());
         let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
@@ -89,6 +106,9 @@ pub(crate) struct State {
     pub(crate) here: Here,
     pub(crate) context: Context,
     all_services: catalog::AllServices,
+    pub(crate) queries: Remembered,
+    pub(crate) events: Events,
+    pub(crate) files: Files,
 }
 
 #[derive(Clone, Debug)]
@@ -103,8 +123,13 @@ impl std::ops::Deref for Shared {
 }
 
 impl Shared {
+    async fn begin(self) {
+        self.register_own_node().await;
+        files::follow(self).await;
+    }
+
     /// Our own node is there before anyone registers on it.
-    async fn register_own_node(self) {
+    async fn register_own_node(&self) {
         let registry = &self.context.registry;
         if registry.loaded().await.is_err() {
             return;
@@ -177,8 +202,14 @@ impl Service<Request<Incoming>> for Front {
             let pretty = request.uri().query().is_some_and(|query| {
                 query.split('&').any(|part| part == "pretty" || part.starts_with("pretty="))
             });
+            let zipped = is_gzip_accepted(request.headers());
+            let asked = tracing::enabled!(tracing::Level::DEBUG)
+                .then(|| (request.method().clone(), request.uri().path().to_owned()));
             let answer = answer(state, request).await.unwrap_or_else(Answer::from);
-            Ok(answer.into_response(pretty))
+            if let Some((method, path)) = asked {
+                tracing::debug!(%method, path, status = answer.status.as_u16(), "Request finished");
+            }
+            Ok(answer.into_response(pretty, zipped).await)
         })
     }
 }
@@ -203,8 +234,56 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
     }
     let rest =
         decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
-    let ask = Ask::new(request, node, rest)?;
-    (route.run)(state, ask).await
+    let (path, ask) = (route.path, Ask::new(request, node, rest)?);
+    if !path.starts_with("/v1/agent/") && !path.ends_with("/datacenters") {
+        ask.check_datacenter(&state.here.datacenter)?;
+    }
+    let freshness = Freshness::of(path, &ask)?;
+    Ok(freshness.said((route.run)(state, ask).await?))
+}
+
+/// What is said of answers that a client would take from a cache: here they are always made of what is true now.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// Nobody asked, or this is never cached.
+    Unsaid,
+    /// As good as any cache could have it.
+    Hit,
+    /// Looked up because the client wants that.
+    Miss,
+}
+
+impl Freshness {
+    const CACHED: [&str; 10] = [
+        "/v1/agent/connect/ca/roots",
+        "/v1/catalog/datacenters",
+        "/v1/catalog/services",
+        "/v1/catalog/service/",
+        "/v1/catalog/connect/",
+        "/v1/catalog/node-services/",
+        "/v1/health/service/",
+        "/v1/health/connect/",
+        "/v1/health/ingress/",
+        "/v1/query/",
+    ];
+
+    fn of(path: &str, ask: &Ask) -> Result<Freshness, Refusal> {
+        let must_look = ask.cache_control()?;
+        let is_asked = ask.has("cached") && Freshness::CACHED.contains(&path);
+        Ok(match (is_asked, must_look) {
+            (false, _) => Freshness::Unsaid,
+            (true, false) => Freshness::Hit,
+            (true, true) => Freshness::Miss,
+        })
+    }
+
+    fn said(self, answer: Answer) -> Answer {
+        match self {
+            Freshness::Unsaid => answer,
+            Freshness::Hit => answer.with("x-cache", "HIT").with("age", "0"),
+            Freshness::Miss => answer.with("x-cache", "MISS"),
+        }
+    }
 }
 
 /// `/node/<name>/v1/...`: the same path, spoken for a node by name.

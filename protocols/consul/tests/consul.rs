@@ -19,7 +19,21 @@ mod answers;
 mod blocking;
 #[path = "consul/bounds.rs"]
 mod bounds;
+#[path = "consul/coordinates.rs"]
+mod coordinates;
+#[path = "consul/events.rs"]
+mod events;
+#[path = "consul/files.rs"]
+mod files;
+#[path = "consul/headers.rs"]
+mod headers;
 #[path = "consul/laws.rs"]
 mod laws;
+#[path = "consul/process.rs"]
+mod process;
+#[path = "consul/queries.rs"]
+mod queries;
+#[path = "consul/snapshots.rs"]
+mod snapshots;
 #[path = "consul/support.rs"]
 mod support;

@@ -30,8 +30,11 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let nodes = view
         .nodes(Bound::Unbounded)
         .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
-    let nodes: Vec<_> =
+    let mut nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut nodes, |node| node.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
@@ -111,7 +114,10 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let instances = view.service(DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let rows = instances.filter(|view| fits(&ask, view));
-    let rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut rows, |row| row.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), rows)?).at(&ask, index))
 }
 

@@ -155,7 +155,7 @@ fn likely(view: &View, node: &NodeKey, check: &str) -> impl Iterator<Item = Owne
 }
 
 impl State {
-    fn here_only(&self, ask: &Ask, datacenter: &str) -> Result<(), Refusal> {
+    pub(super) fn here_only(&self, ask: &Ask, datacenter: &str) -> Result<(), Refusal> {
         ask.check_datacenter(&self.here.datacenter)?;
         if datacenter.is_empty() || datacenter.eq_ignore_ascii_case(&self.here.datacenter) {
             return Ok(());

@@ -30,7 +30,8 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let Some(service) = view.service(namespace, name) else {
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
-    let plain = filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
+    let near = state.near(&ask, &view)?;
+    let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
     if plain {
         let form = ("consul", if passing { PASSING } else { ALL });
@@ -40,11 +41,13 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
         let body = service.memo.get_or_encode_at(form, said, || encode(&elements()));
         return Ok(Answer::bytes(body).at(&ask, index));
     }
-    let chosen: Vec<_> = chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    let mut chosen: Vec<_> =
+        chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    near.iter().for_each(|near| near.sort(&mut chosen, |element| element.node.node));
     Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
 }
 
-fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
+pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
     wire::HealthElement {
         node: node_to_wire(&state.here, view.node.as_deref(), Some(view)),
         service: service_to_wire(view),
@@ -81,7 +84,10 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
-    let checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    let mut checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 
@@ -118,6 +124,9 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
     // A state that there is not has no checks.
     checks.retain(|check| word == "any" || check.status == word);
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn service(state: Shared, mut ask: Ask) -> Result<Answer, Refus
 }
 
 impl State {
-    fn registration(
+    pub(crate) fn registration(
         &self,
         agent: &Agent,
         body: &ServiceBody,
