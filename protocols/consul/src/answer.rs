@@ -42,7 +42,7 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy, Debug)]
 struct Meta {
     index: Option<u64>,
-    consistency: Consistency,
+    consistency: Option<Consistency>,
 }
 
 impl Answer {
@@ -100,8 +100,17 @@ impl Answer {
     /// Adds the metadata of a query whose index is `index`.
     pub(crate) fn at(mut self, ask: &Ask, index: u64) -> Answer {
         // A client that sees 0 would never block, and spin.
-        self.meta = Some(Meta { index: Some(index.max(1)), consistency: ask.consistency });
+        self.meta = Some(Meta { index: Some(index.max(1)), consistency: Some(ask.consistency) });
         self
+    }
+
+    /// The same for what does not say how it was read.
+    pub(crate) fn at_index(self, ask: &Ask, index: u64) -> Answer {
+        let mut answer = self.at(ask, index);
+        if let Some(meta) = &mut answer.meta {
+            meta.consistency = None;
+        }
+        answer
     }
 
     /// A read that has no index.
@@ -150,8 +159,10 @@ impl Answer {
             }
             headers.insert("x-consul-knownleader", HeaderValue::from_static("true"));
             headers.insert("x-consul-lastcontact", HeaderValue::from_static("0"));
-            let consistency = HeaderValue::from_static(meta.consistency.as_str());
-            headers.insert("x-consul-effective-consistency", consistency);
+            if let Some(consistency) = meta.consistency {
+                let consistency = HeaderValue::from_static(consistency.as_str());
+                headers.insert("x-consul-effective-consistency", consistency);
+            }
             headers.insert("x-consul-query-backend", HeaderValue::from_static("blocking-query"));
         }
         for (name, value) in self.headers {
@@ -164,8 +175,9 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
         let content_type = Some(if refusal.json { JSON } else { TEXT });
-        let meta =
-            refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
+        let meta = refusal
+            .index
+            .map(|index| Meta { index: Some(index.max(1)), consistency: Some(Consistency::Default) });
         let mut headers = Vec::new();
         if let Some(allow) = refusal.allow {
             headers.push((ALLOW, HeaderValue::from_static(allow)));

@@ -149,6 +149,20 @@ impl Ask {
         if self.rest.is_empty() { Err(Refusal::bad(missing)) } else { Ok(&self.rest) }
     }
 
+    /// Namespaces and partitions are not for everyone.
+    pub(crate) fn check_enterprise(&self, has_namespaces: bool) -> Result<(), Refusal> {
+        let names: &[(&str, &str)] = match has_namespaces {
+            true => &[("ns", "Namespaces"), ("partition", "Partitions")],
+            false => &[("partition", "Partitions")],
+        };
+        match names.iter().find(|(name, _)| self.get(name).is_some()) {
+            Some((name, what)) => Err(Refusal::bad(format!(
+                "Invalid query parameter: {name:?} - {what} are a Consul Enterprise feature"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The datacenter that is asked, which has to be this one.
     pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
         match self.get("datacenter").or_else(|| self.get("dc")) {
@@ -283,15 +297,8 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
 
 /// None: it holds a broken escape, or a semicolon, which could be meant as a separator.
 pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
-    if text.contains(';') {
+    if text.contains(';') || !escapes_are_whole(text) {
         return None;
-    }
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
-        if byte == b'%' && !(hex(bytes.next()) && hex(bytes.next())) {
-            return None;
-        }
     }
     Some(
         form_urlencoded::parse(text.as_bytes())
@@ -300,8 +307,30 @@ pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
     )
 }
 
-/// A path with its escapes undone. None: it is not text, or holds what cannot be printed.
-pub(crate) fn decode_path(path: &str) -> Option<String> {
-    let decoded = percent_decode_str(path).decode_utf8().ok()?;
-    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+/// Why a path cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Unprintable {
+    Escape,
+    Control,
+    NotText,
+}
+
+/// A path with its escapes undone.
+pub(crate) fn decode_path(path: &str) -> Result<String, Unprintable> {
+    if !escapes_are_whole(path) {
+        return Err(Unprintable::Escape);
+    }
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| Unprintable::NotText)?;
+    if decoded.chars().any(char::is_control) { Err(Unprintable::Control) } else { Ok(decoded.into_owned()) }
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+        if byte == b'%' && !(hex(bytes.next()) && hex(bytes.next())) {
+            return false;
+        }
+    }
+    true
 }

@@ -37,7 +37,7 @@ use switchboard_registry::{Caller, Output};
 use tower_service::Service;
 
 use crate::answer::{Answer, Body, is_gzip_accepted};
-use crate::ask::{Ask, decode_path};
+use crate::ask::{Ask, Unprintable, decode_path};
 use crate::config::Config;
 use crate::events::Events;
 use crate::files::{self, Files};
@@ -216,8 +216,20 @@ impl Service<Request<Incoming>> for Front {
 
 async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let path = request.uri().path().to_owned();
+    match decode_path(&path) {
+        Ok(_) => {}
+        Err(Unprintable::Escape) => return Err(Refusal::bad("400 Bad Request")),
+        Err(Unprintable::Control) => return Err(Refusal::bad("")),
+        Err(Unprintable::NotText) => return Err(Refusal::bad("Invalid URL path: it is not UTF-8")),
+    }
+    if let Some(clean) = cleaned(&path) {
+        return Ok(moved(&request, &clean));
+    }
     let (node, path) = named_node(&path)?;
     let Some((route, rest)) = routes::find(path) else {
+        if routes::find(&format!("{path}/")).is_some_and(|(route, _)| route.path.len() == path.len() + 1) {
+            return Ok(moved(&request, &format!("{}/", request.uri().path())));
+        }
         return Err(Refusal::missing(match path {
             "/" => "Consul's API without its UI: paths start with /v1/.",
             _ if path.contains("/v1/") => "Invalid URL path: not a recognized HTTP API endpoint\n",
@@ -233,8 +245,11 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
         return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text) });
     }
     let rest =
-        decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
+        decode_path(rest).map_err(|_| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
     let (path, ask) = (route.path, Ask::new(request, node, rest)?);
+    ask.check_enterprise(
+        !["/v1/catalog/nodes", "/v1/coordinate/nodes", "/v1/status/leader"].contains(&path),
+    )?;
     if !path.starts_with("/v1/agent/") && !path.ends_with("/datacenters") {
         ask.check_datacenter(&state.here.datacenter)?;
     }
@@ -286,11 +301,45 @@ impl Freshness {
     }
 }
 
+/// The path without empty, `.` and `..` parts. None: it has none of them.
+fn cleaned(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    let mut clean = format!("/{}", parts.join("/"));
+    if path.ends_with('/') && clean != "/" {
+        clean.push('/');
+    }
+    (clean != path).then_some(clean)
+}
+
+/// Where a client should have asked.
+fn moved(request: &Request<Incoming>, path: &str) -> Answer {
+    let mut location = path.to_owned();
+    if let Some(query) = request.uri().query() {
+        location = format!("{location}?{query}");
+    }
+    let answer = match *request.method() {
+        Method::GET => {
+            let shown = location.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
+            Answer::bytes(format!("<a href=\"{shown}\">Temporary Redirect</a>.\n\n"))
+                .of_type("text/html; charset=utf-8")
+        }
+        _ => Answer::empty(),
+    };
+    answer.with_status(StatusCode::TEMPORARY_REDIRECT).with("location", &location)
+}
+
 /// `/node/<name>/v1/...`: the same path, spoken for a node by name.
 fn named_node(path: &str) -> Result<(Option<Name>, &str), Refusal> {
     let Some(rest) = path.strip_prefix("/node/") else { return Ok((None, path)) };
     let Some(end) = rest.find('/') else { return Ok((None, path)) };
     let (name, path) = rest.split_at(end);
-    let name = decode_path(name).ok_or_else(|| Refusal::bad("Invalid node name"))?;
+    let name = decode_path(name).map_err(|_| Refusal::bad("Invalid node name"))?;
     Ok((Some(Name::parse("node", &name)?), path))
 }

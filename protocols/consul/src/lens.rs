@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 
 pub(crate) use check::{
     HEARTBEAT, OUT_OF_SERVICE, Place, as_status, check_from_body, check_from_catalog, check_to_wire,
-    checks_of, checks_of_node,
+    check_typed_by_definition, checks_of, checks_of_node,
 };
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{

@@ -10,7 +10,7 @@ use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::identity::{Here, NODELESS};
-use crate::lens::{Given, NodeWords, check_from_catalog, default_only, instance_from_body, node_id};
+use crate::lens::{Given, NodeWords, check_typed_by_definition, default_only, instance_from_body, node_id};
 use crate::plan::{RegisterInCatalog, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CatalogDeregister, CatalogRegister};
@@ -78,7 +78,7 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         if nodeless && service_id.is_none() {
             return Err(Refusal::bad(format!("{NODELESS} is no node; its checks are those of its services")));
         }
-        checks.push((service_id, check_from_catalog(Owner::Node(key.clone()), check)?));
+        checks.push((service_id, check_typed_by_definition(Owner::Node(key.clone()), check)?));
     }
     let wish = RegisterInCatalog { node, skip_node: body.skip_node_update, instance, checks };
     state.context.registry.submit(&ask.caller, wish).await?;

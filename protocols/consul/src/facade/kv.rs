@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use switchboard_model::{EntryKey, Rejection, Selector};
+use switchboard_model::{EntryKey, Rejection, Revision, Selector};
 use switchboard_registry::{Snapshot, View};
 
 use super::{Shared, State};
@@ -30,7 +30,7 @@ async fn get(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     if recurse || keys {
         let (view, index) = state.settle_tree(&ask, &key).await?;
         let answer = if keys { list(&view, &ask, &key) } else { tree(&view, &key) };
-        return Ok(answer.unwrap_or_else(Answer::nothing).at(&ask, index));
+        return Ok(answer.unwrap_or_else(Answer::nothing).at_index(&ask, index));
     }
     if key.is_empty() {
         return Err(Refusal::bad("Missing key name"));
@@ -41,14 +41,14 @@ async fn get(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         None => Index::Shared(view.touched().entries(KEYS)),
     };
     let (view, index) = state.settle(&ask, || only(&key), |_| true, index).await?;
-    let Some(entry) = view.entry(&key) else { return Ok(Answer::nothing().at(&ask, index)) };
+    let Some(entry) = view.entry(&key) else { return Ok(Answer::nothing().at_index(&ask, index)) };
     if ask.has("raw") {
         let answer = Answer::raw(entry.value.value.clone())
             .with("x-content-type-options", "nosniff")
             .with("content-security-policy", "sandbox");
-        return Ok(answer.at(&ask, index));
+        return Ok(answer.at_index(&ask, index));
     }
-    Ok(Answer::json(&[pair_to_wire(entry, true)]).at(&ask, index))
+    Ok(Answer::json(&[pair_to_wire(entry, true)]).at_index(&ask, index))
 }
 
 fn only(key: &EntryKey) -> Selector {
@@ -63,7 +63,15 @@ impl State {
             start: Bytes::copy_from_slice(prefix),
             end: after_all(prefix),
         };
-        let index = |view: &View| Index::Shared(view.touched().entries(KEYS));
+        // What went leaves no trace of where it was: anything that goes counts.
+        let newest = |view: &View| {
+            let found = pairs_under(view, prefix).map(|entry| entry.modified).max();
+            found.max(Some(view.touched().entries_removed(KEYS))).unwrap_or(Revision::ZERO)
+        };
+        let index = |view: &View| match prefix {
+            [] => Index::Shared(view.touched().entries(KEYS)),
+            _ => Index::Shared(newest(view)),
+        };
         self.settle(ask, selector, |_| true, index).await
     }
 }

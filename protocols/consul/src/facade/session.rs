@@ -137,7 +137,7 @@ pub(crate) async fn info(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (view, index) = state.settle(&ask, selector, |_| true, sessions).await?;
     let found = view.entry(&key).filter(|entry| is_alive(&view, &Session::of(entry)));
     let found: Vec<_> = found.into_iter().map(|entry| session_to_wire(entry)).collect();
-    Ok(Answer::json(&found).at(&ask, index))
+    Ok(Answer::json(&found).at_index(&ask, index))
 }
 
 pub(crate) async fn of_node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -149,8 +149,10 @@ pub(crate) async fn list(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     state.sessions(&ask, |_| true).await
 }
 
+/// A session that is over and not yet gone is news of its own.
 fn sessions(view: &View) -> Index {
-    Index::Shared(view.touched().entries(SESSIONS))
+    let over = entries_under(view, SESSIONS, b"").any(|entry| !is_alive(view, &Session::of(entry)));
+    Index::Shared(if over { view.revision() } else { view.touched().entries(SESSIONS) })
 }
 
 impl State {
@@ -161,6 +163,6 @@ impl State {
         let fits = |session: &Session| wanted(session) && is_alive(&view, session);
         let found = entries_under(&view, SESSIONS, b"").filter(|entry| fits(&Session::of(entry)));
         let found: Vec<_> = found.map(|entry| session_to_wire(entry)).collect();
-        Ok(Answer::json(&found).at(ask, index))
+        Ok(Answer::json(&found).at_index(ask, index))
     }
 }

@@ -42,7 +42,9 @@ pub(crate) async fn txn(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> 
         }
     }
     if !errors.is_empty() {
-        return Ok(refused(errors, only_reads.then(|| meta(false))));
+        // A verb that nobody knows is found out only when it is asked for.
+        let was_asked = errors.iter().any(|error| error.what.starts_with("unknown"));
+        return Ok(refused(errors, only_reads.then(|| meta(was_asked))));
     }
     let wish = Transact { ops };
     let registry = &state.context.registry;

@@ -232,6 +232,15 @@ fn located(place: &Place<'_>, host: &str, port: u16) -> Target {
     Target { host: (!implied).then(|| host.into()), port: Some(port) }
 }
 
+/// The same with the type that its definition gives it, if it says none.
+pub(crate) fn check_typed_by_definition(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
+    if !body.kind.is_empty() {
+        return check_from_catalog(owner, body);
+    }
+    let kind = defined(&body.definition).0.to_owned();
+    check_from_catalog(owner, &CatalogCheck { kind, ..body.clone() })
+}
+
 /// A check that somebody else runs and reports by writing it again.
 pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
     let status = match body.status.as_str() {
@@ -245,14 +254,13 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
         return Err(Refusal::bad("Invalid check: PeerName and ExposedPort belong to the service mesh"));
     }
     let says_nothing = body.definition.as_object().is_some_and(serde_json::Map::is_empty);
-    let (kind, times) = defined(&body.definition);
-    for time in times {
+    for time in defined(&body.definition).1 {
         if GoDuration::parse(time).is_none() {
             return Err(Refusal::bad(format!("Request decode failed: time: invalid duration {time:?}")));
         }
     }
     let words = Words {
-        kind: if body.kind.is_empty() { kind.to_owned() } else { body.kind.clone() },
+        kind: body.kind.clone(),
         definition: if says_nothing { Value::Null } else { body.definition.clone() },
         times: Some((body.interval.clone(), body.timeout.clone()))
             .filter(|(interval, timeout)| !interval.is_empty() || !timeout.is_empty()),
