@@ -9,6 +9,7 @@ mod lifecycle;
 mod node;
 mod register;
 mod replace;
+mod steps;
 
 use switchboard_model::{Record, RecordKey, Rejection};
 pub use switchboard_store::{Plan, Write};
@@ -25,6 +26,7 @@ pub use lifecycle::SetLifecycle;
 pub use node::{DeleteNode, PutNode};
 pub use register::{Keep, Register, Registered};
 pub use replace::{ReplaceAll, Replaced};
+pub use steps::Steps;
 
 /// A wish. `plan` may be called more than once, and only the last answer counts.
 pub trait Intent: Send + 'static {

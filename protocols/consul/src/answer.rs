@@ -31,7 +31,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
-    content_type: HeaderValue,
+    content_type: Option<HeaderValue>,
     /// Query metadata: the index, if the operation has one.
     meta: Option<Meta>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -50,7 +50,7 @@ impl Answer {
         Answer {
             status: StatusCode::OK,
             body: body.into(),
-            content_type: JSON,
+            content_type: Some(JSON),
             meta: None,
             headers: Vec::new(),
             stream: None,
@@ -64,7 +64,7 @@ impl Answer {
     ) -> Answer {
         let frames = pieces.map(|piece| Ok(Frame::data(piece)));
         let stream = StreamBody::new(frames).boxed_unsync();
-        let content_type = HeaderValue::from_static(content_type);
+        let content_type = Some(HeaderValue::from_static(content_type));
         Answer { content_type, stream: Some(stream), ..Answer::bytes(Bytes::new()) }
     }
 
@@ -72,13 +72,24 @@ impl Answer {
         Answer::bytes(encode(value))
     }
 
-    pub(crate) fn text(text: impl Into<String>) -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(text.into()) }
+    /// Text for programs that only look at the first word.
+    pub(crate) fn word(text: impl Into<String>) -> Answer {
+        Answer::raw(text.into().into_bytes())
+    }
+
+    /// Bytes as somebody left them.
+    pub(crate) fn raw(body: impl Into<Bytes>) -> Answer {
+        Answer { content_type: Some(HeaderValue::from_static("text/plain")), ..Answer::bytes(body) }
+    }
+
+    /// There is none, and nothing is said of it.
+    pub(crate) fn nothing() -> Answer {
+        Answer::empty().with_status(StatusCode::NOT_FOUND)
     }
 
     /// 200 with nothing in it.
     pub(crate) fn empty() -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(Bytes::new()) }
+        Answer { content_type: None, ..Answer::bytes(Bytes::new()) }
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Answer {
@@ -94,8 +105,16 @@ impl Answer {
     }
 
     pub(crate) fn of_type(mut self, content_type: &'static str) -> Answer {
-        self.content_type = HeaderValue::from_static(content_type);
+        self.content_type = Some(HeaderValue::from_static(content_type));
         self
+    }
+
+    /// A read that has no index.
+    pub(crate) fn of_read(self, is_read: bool) -> Answer {
+        if !is_read {
+            return self;
+        }
+        self.with("x-consul-lastcontact", "0").with("x-consul-knownleader", "true")
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Answer {
@@ -106,7 +125,7 @@ impl Answer {
     }
 
     pub(crate) async fn into_response(mut self, pretty: bool, zipped: bool) -> Response<Body> {
-        if pretty && self.content_type == JSON && !self.body.is_empty() {
+        if pretty && self.content_type == Some(JSON) && !self.body.is_empty() {
             self.body = indented(&self.body);
         }
         if zipped && let Some(body) = zip::smaller(&self.body).await {
@@ -120,7 +139,9 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.content_type);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
         if let Some(meta) = self.meta {
@@ -142,7 +163,7 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let content_type = if refusal.json { JSON } else { TEXT };
+        let content_type = Some(if refusal.json { JSON } else { TEXT });
         let meta =
             refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
         let mut headers = Vec::new();

@@ -24,8 +24,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// A request, its body not yet read.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) method: Method,
     pub(crate) caller: Caller,
+    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
     pub(crate) rest: String,
@@ -65,8 +65,8 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
-            method: parts.method,
             caller: caller(parts.extensions.get()),
+            method: parts.method,
             headers: parts.headers,
             rest,
             node,
@@ -125,6 +125,18 @@ impl Ask {
         self.query.iter().any(|(key, _)| key == name)
     }
 
+    /// The first value, also an empty one.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters by name, as Go writes them.
+    pub(crate) fn sorted_query(&self) -> String {
+        let mut query: Vec<_> = self.query.iter().collect();
+        query.sort_by_key(|(name, _)| name.as_str());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
+    }
+
     /// The first value; None: not given, or given empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.query
@@ -146,9 +158,7 @@ impl Ask {
     /// The datacenter that is asked, which has to be this one.
     pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
         match self.get("datacenter").or_else(|| self.get("dc")) {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => {
-                Err(Refusal::failed("No path to datacenter"))
-            }
+            Some(wanted) if wanted != here => Err(Refusal::failed("No path to datacenter")),
             _ => Ok(()),
         }
     }
@@ -206,6 +216,15 @@ impl Ask {
         }
     }
 
+    /// Reads a JSON body; without any, what stands for nothing said.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
+        &mut self,
+        limits: &Limits,
+    ) -> Result<T, Refusal> {
+        let bytes = self.bytes(limits, usize::MAX).await?;
+        if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
+    }
+
     /// Reads a JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, limits: &Limits) -> Result<T, Refusal> {
         let bytes = self.bytes(limits, usize::MAX).await?;
@@ -247,7 +266,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 /// The decoder's message without the place, where it is one of Go's.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.strip_prefix("json: ").and_then(|_| text.rsplit_once(" at line ")) {
+    let is_go = text.starts_with("json: ") || text.starts_with("time: ");
+    match text.rsplit_once(" at line ").filter(|_| is_go) {
         Some((said, _)) => said.to_owned(),
         None => text,
     }
@@ -267,8 +287,11 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// None: it holds a broken escape.
-fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+/// None: it holds a broken escape, or a semicolon, which could be meant as a separator.
+pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+    if text.contains(';') {
+        return None;
+    }
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());

@@ -15,6 +15,10 @@ mod query_run;
 pub(crate) mod register;
 pub(crate) mod report;
 pub(crate) mod snapshot;
+pub(crate) mod kv;
+pub(crate) mod session;
+pub(crate) mod txn;
+mod upkeep;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -86,8 +90,10 @@ impl Facade for Consul {
         }));
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
         let ours = tokio::spawn(state.clone().begin());
+        let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
+        upkeep.abort();
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ mod events;
 mod facade;
 mod files;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod lens;
 mod near;

@@ -3,7 +3,10 @@
 mod catalog;
 mod files;
 mod query;
+mod kv;
 mod register;
+mod session;
+mod txn;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,7 +19,10 @@ use switchboard_registry::plan::{Plan, Write};
 pub(crate) use catalog::RegisterInCatalog;
 pub(crate) use files::{ApplyFiles, FileChecks, FileWish};
 pub(crate) use query::{DeleteQuery, PutQuery};
+pub(crate) use kv::{DeletePair, DeleteTree, PutPair, Verb, entries_under, pairs_under};
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
+pub(crate) use session::{CreateSession, EndSession, ReleaseHolds, find_check, is_alive};
+pub(crate) use txn::{Op, PairWish, Seen, Transact, Wish};
 
 /// Writes an agent's node, and the check that says that it is there, unless somebody registered the node already.
 fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {

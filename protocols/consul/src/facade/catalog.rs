@@ -103,7 +103,7 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
     let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
     let (view, index) = state.settle_node(&ask, name).await?;
     let Some((node, services)) = state.on_node(&view, name)? else {
-        let nothing = NodeWith::<Vec<wire::Service<'_>>> { node: None, services: Vec::new() };
+        let nothing = NodeWith::<Option<()>> { node: None, services: None };
         return Ok(Answer::json(&nothing).at(&ask, index));
     };
     let services = filtered(filter.as_ref(), services)?;

@@ -1,5 +1,6 @@
 //! `health/…`: instances with what decides about them.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     };
     let near = state.near(&ask, &view)?;
     let plain =
-        near.is_none() && filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
+        near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
     // What a check said last may be newer than the service's view: such an answer is made anew.
     if plain && service.instances().all(|view| is_silent(&state, view)) {
@@ -68,17 +69,19 @@ fn is_passing(view: &InstanceView) -> bool {
 
 /// Whether an instance has all tags and node metadata that are asked for.
 pub(super) fn fits(ask: &Ask, view: &InstanceView) -> bool {
-    let tags = ask.all("tag").filter(|tag| !tag.is_empty());
+    let tags = ask.all("tag");
     let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
     tags.all(|has| has) && fits_node(ask, view.node.as_deref())
 }
 
 pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts>) -> bool {
     let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
-    ask.all("node-meta").all(|pair| {
-        let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
-        meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value)
-    })
+    // Of two values for one key the later counts.
+    let wanted: BTreeMap<&str, &str> =
+        ask.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, ""))).collect();
+    wanted
+        .into_iter()
+        .all(|(key, value)| meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value))
 }
 
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -112,7 +115,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let word = ask.rest("Missing check state")?;
+    let word = ask.rest("Missing check state")?.to_ascii_lowercase();
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let (view, index) = state
         .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))

@@ -81,7 +81,7 @@ pub(crate) async fn metrics(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     if ask.get("format") == Some("prometheus") {
         let accept = ask.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
         let format = MetricsFormat::accepted(accept);
-        return Ok(Answer::text(state.context.metrics.render(format)).of_type(format.content_type()));
+        return Ok(Answer::bytes(state.context.metrics.render(format)).of_type(format.content_type()));
     }
     Ok(Answer::json(&state.told_metrics()))
 }
