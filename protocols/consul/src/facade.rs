@@ -7,6 +7,7 @@ pub(crate) mod coordinate;
 pub(crate) mod event;
 mod gauges;
 pub(crate) mod health;
+pub(crate) mod kv;
 pub(crate) mod mesh;
 pub(crate) mod operator;
 pub(crate) mod process;
@@ -14,9 +15,8 @@ pub(crate) mod query;
 mod query_run;
 pub(crate) mod register;
 pub(crate) mod report;
-pub(crate) mod snapshot;
-pub(crate) mod kv;
 pub(crate) mod session;
+pub(crate) mod snapshot;
 pub(crate) mod txn;
 mod upkeep;
 

@@ -6,8 +6,8 @@ mod instance;
 mod kv;
 mod node;
 mod query;
-mod template;
 mod session;
+mod template;
 
 use crate::refusal::Refusal;
 
@@ -22,10 +22,10 @@ pub(crate) use instance::{
 pub(crate) use kv::{KEYS, PairWords, pair_key, pair_to_wire};
 pub(crate) use node::{NodeWords, node_id, node_to_wire};
 pub(crate) use query::check_query;
-pub(crate) use template::Template;
 pub(crate) use session::{
     DELAYS, Hold, LOCKS, LONGEST_DELAY, SESSIONS, Session, delay_key, hold_key, session_key, session_to_wire,
 };
+pub(crate) use template::Template;
 
 /// Consul's community edition knows one namespace and one partition.
 pub(crate) fn default_only(field: &str, value: &str) -> Result<(), Refusal> {

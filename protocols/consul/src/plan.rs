@@ -2,8 +2,8 @@
 
 mod catalog;
 mod files;
-mod query;
 mod kv;
+mod query;
 mod register;
 mod session;
 mod txn;
@@ -18,8 +18,8 @@ use switchboard_registry::plan::{Plan, Write};
 
 pub(crate) use catalog::RegisterInCatalog;
 pub(crate) use files::{ApplyFiles, FileChecks, FileWish};
-pub(crate) use query::{DeleteQuery, PutQuery};
 pub(crate) use kv::{DeletePair, DeleteTree, PutPair, Verb, entries_under, pairs_under};
+pub(crate) use query::{DeleteQuery, PutQuery};
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
 pub(crate) use session::{CreateSession, EndSession, ReleaseHolds, find_check, is_alive};
 pub(crate) use txn::{Op, PairWish, Seen, Transact, Wish};

@@ -31,8 +31,7 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
     let near = state.near(&ask, &view)?;
-    let plain =
-        near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
+    let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
     // What a check said last may be newer than the service's view: such an answer is made anew.
     if plain && service.instances().all(|view| is_silent(&state, view)) {
