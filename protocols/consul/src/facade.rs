@@ -87,6 +87,7 @@ impl Facade for Consul {
             context,
             queries: Remembered::default(),
             events: Events::default(),
+            all_services: Default::default(),
         }));
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
         let ours = tokio::spawn(state.clone().begin());
@@ -107,6 +108,7 @@ pub(crate) struct State {
     pub(crate) queries: Remembered,
     pub(crate) events: Events,
     pub(crate) files: Files,
+    all_services: catalog::AllServices,
 }
 
 #[derive(Clone, Debug)]

@@ -13,6 +13,8 @@ use bolero as _;
 
 #[path = "consul/agents.rs"]
 mod agents;
+#[path = "consul/answers.rs"]
+mod answers;
 #[path = "consul/blocking.rs"]
 mod blocking;
 #[path = "consul/bounds.rs"]

@@ -33,12 +33,12 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let near = state.near(&ask, &view)?;
     let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
-    // What a check said last may be newer than the service's view: such an answer is made anew.
-    if plain && service.instances().all(|view| is_silent(&state, view)) {
+    if plain {
         let form = ("consul", if passing { PASSING } else { ALL });
-        let body = service
-            .memo
-            .get_or_encode(form, || encode(&chosen().map(|view| element(&state, view)).collect::<Vec<_>>()));
+        // What a check said last may be newer than the service's view.
+        let said = state.context.registry.outputs_version(&service.key);
+        let elements = || chosen().map(|view| element(&state, view)).collect::<Vec<_>>();
+        let body = service.memo.get_or_encode_at(form, said, || encode(&elements()));
         return Ok(Answer::bytes(body).at(&ask, index));
     }
     let mut chosen: Vec<_> =
@@ -53,12 +53,6 @@ pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire
         service: service_to_wire(view),
         checks: checks_of(view, state.output(), true),
     }
-}
-
-/// Whether its checks have said nothing but what is on record.
-fn is_silent(state: &State, view: &InstanceView) -> bool {
-    let on_node = view.node.iter().flat_map(|node| node.checks.iter());
-    view.checks.iter().chain(on_node).all(|check| state.context.registry.output(&check.key).is_none())
 }
 
 fn is_passing(view: &InstanceView) -> bool {
