@@ -1,9 +1,9 @@
-use switchboard_model::{Annex, Entry, LeaseId, Record, RecordKey, Rejection};
+use switchboard_model::{Annex, Entry, Record, RecordKey, Rejection};
 use switchboard_registry::plan::Plan;
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
 use crate::answer::encode;
-use crate::lens::Template;
+use crate::lens::{Template, session_key};
 use crate::queries::{Queries, key_of};
 use crate::wire::QueryBody;
 
@@ -44,13 +44,14 @@ impl Intent for PutQuery {
         if known.by_id(&query.name).is_some() {
             return no(format!("raft apply failed: name '{}' aliases an existing query ID", query.name));
         }
-        let lease = match query.session.as_str() {
-            "" => None,
-            session => match session_lease(at, session) {
-                Some(lease) => Some(lease),
-                None => return no(format!("raft apply failed: invalid session {session:?}")),
-            },
-        };
+        let mut lease = None;
+        if !query.session.is_empty() {
+            let Some(session) = at.entry(&session_key(&query.session)) else {
+                return no(format!("raft apply failed: invalid session {:?}", query.session));
+            };
+            // What is kept under the lease of a session goes with it.
+            lease = session.lease;
+        }
         if query.is_template()
             && let Err(why) = Template::compile(query)
         {
@@ -68,9 +69,11 @@ impl Intent for PutQuery {
     }
 }
 
-/// The lease of a session: what is kept under it goes with it.
-fn session_lease(_at: &Snapshot, _session: &str) -> Option<LeaseId> {
-    None
+/// The queries that go with a session.
+pub(super) fn tied_to(at: &Snapshot, session: &str) -> Vec<RecordKey> {
+    let queries = Queries::of(at);
+    let tied = queries.all().filter(|query| query.session == session);
+    tied.map(|query| RecordKey::Entry(key_of(&query.id))).collect()
 }
 
 #[derive(Clone, Debug)]

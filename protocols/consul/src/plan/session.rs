@@ -11,6 +11,7 @@ use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
 use super::EnsureNode;
 use super::kv::{delay_left, entries_under};
+use super::query::tied_to;
 use crate::lens::{DELAYS, Hold, LOCKS, PairWords, Session, delay_key, pair_key, session_key};
 
 /// Makes a session.
@@ -77,7 +78,10 @@ impl Intent for EndSession {
         if let Some(entry) = at.entry(&session_key(&self.id)) {
             match entry.lease.filter(|lease| at.lease(*lease).is_some()) {
                 Some(lease) => plan.writes.extend(Revoke { id: lease }.plan(at, now)?.plan.writes),
-                None => plan.delete(RecordKey::Entry(entry.key.clone())),
+                None => {
+                    plan.delete(RecordKey::Entry(entry.key.clone()));
+                    tied_to(at, &self.id).into_iter().for_each(|key| plan.delete(key));
+                }
             }
         }
         release(&mut plan, at, now, &self.id)?;

@@ -97,7 +97,7 @@ async fn another_datacenter_has_no_path_whatever_is_asked_of_it() {
             let answer = world.get(&format!("{path}?{parameter}")).await;
             assert_eq!((answer.status.as_u16(), answer.text()), (500, "No path to datacenter"), "{path}");
         }
-        let own = world.get(&format!("{path}?datacenter=DC1&dc=nowhere")).await;
+        let own = world.get(&format!("{path}?datacenter=dc1&dc=nowhere")).await;
         assert_ne!(&*own.body, b"No path to datacenter", "{path}");
     }
     // An agent answers for itself, and the list of datacenters is everyone's.

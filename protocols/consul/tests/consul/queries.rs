@@ -303,3 +303,24 @@ async fn other_protocols_find_queries_by_name_and_by_id() {
     assert!(!find("near", from("10.9.9.9")).unwrap().2, "nobody is there");
     assert_eq!(find("unknown", Asker::default()), None);
 }
+
+#[tokio::test]
+async fn a_query_goes_with_its_session() {
+    let world = world().await;
+    for body in ["{}", r#"{"TTL":"60s"}"#] {
+        let session = world.put("/v1/session/create", body).await.ok()["ID"].as_str().unwrap().to_owned();
+        // It needs no name.
+        let tied = world.create(json!({ "Session": session, "Service": { "Service": "x" } })).await;
+        let other = world.create(json!({ "Name": "stays", "Service": { "Service": "x" } })).await;
+        let ids = || async {
+            let said = world.get("/v1/query").await.ok();
+            let ids = said.as_array().unwrap().iter().map(|query| query["ID"].as_str().unwrap().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(ids().await.len(), 2);
+        assert_eq!(world.put(&format!("/v1/session/destroy/{session}"), "").await.text(), "true");
+        assert_eq!(ids().await, [other.as_str()]);
+        assert_eq!(world.get(&format!("/v1/query/{tied}")).await.status, StatusCode::NOT_FOUND);
+        world.call(Method::DELETE, &format!("/v1/query/{other}"), "").await;
+    }
+}
