@@ -27,13 +27,19 @@ mod events;
 mod files;
 #[path = "consul/headers.rs"]
 mod headers;
+#[path = "consul/kv.rs"]
+mod kv;
 #[path = "consul/laws.rs"]
 mod laws;
 #[path = "consul/process.rs"]
 mod process;
 #[path = "consul/queries.rs"]
 mod queries;
+#[path = "consul/sessions.rs"]
+mod sessions;
 #[path = "consul/snapshots.rs"]
 mod snapshots;
 #[path = "consul/support.rs"]
 mod support;
+#[path = "consul/txn.rs"]
+mod txn;
