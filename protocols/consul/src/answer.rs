@@ -113,6 +113,11 @@ impl Answer {
         answer
     }
 
+    /// An index that a client may wait on, and nothing else.
+    pub(crate) fn at_mark(self, index: u64) -> Answer {
+        self.with("x-consul-index", &index.max(1).to_string())
+    }
+
     /// A read that has no index.
     pub(crate) fn of_read(self, is_read: bool) -> Answer {
         if !is_read {
@@ -175,9 +180,7 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
         let content_type = Some(if refusal.json { JSON } else { TEXT });
-        let meta = refusal
-            .index
-            .map(|index| Meta { index: Some(index.max(1)), consistency: Some(Consistency::Default) });
+        let meta = refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: None });
         let mut headers = Vec::new();
         if let Some(allow) = refusal.allow {
             headers.push((ALLOW, HeaderValue::from_static(allow)));

@@ -87,8 +87,12 @@ fn names_and_tags<'a>(
     view: &'a Snapshot,
     filter: Option<&Filter>,
 ) -> Result<NamesAndTags<'a>, Refusal> {
+    let mut tags = NamesAndTags::new();
     // Its own server is a service in every datacenter.
-    let mut tags: NamesAndTags<'_> = BTreeMap::from([("consul", BTreeSet::new())]);
+    let own = view.node(&state.here.own().key());
+    if filter.is_none() && fits_node(ask, own.map(|node| &*node.facts)) {
+        tags.insert("consul", BTreeSet::new());
+    }
     for service in view.services(Bound::Unbounded) {
         if !is_ours(&service.key.namespace) {
             continue;

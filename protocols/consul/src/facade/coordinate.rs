@@ -37,7 +37,7 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let nodes = view.nodes(Bound::Unbounded).map(|node| &node.facts.key);
     let nodes = nodes.filter(|key| is_ours(&key.namespace));
     let known: Vec<_> = nodes.filter_map(|key| state.coordinate(&ask, &view, key)).collect();
-    Ok(Answer::json(&known).at(&ask, index))
+    Ok(Answer::json(&known).at_index(&ask, index))
 }
 
 pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -46,7 +46,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (view, index) = state.settle_coordinates(&ask).await?;
     let key = view.node(&key).map_or(&key, |view| &view.facts.key);
     match state.coordinate(&ask, &view, key) {
-        Some(entry) => Ok(Answer::json(&[entry]).at(&ask, index)),
+        Some(entry) => Ok(Answer::json(&[entry]).at_index(&ask, index)),
         None => missing(),
     }
 }

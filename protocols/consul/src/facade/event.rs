@@ -73,7 +73,7 @@ pub(crate) async fn list(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         let index = events.last().map_or(1, |last| last.index());
         let is_known = blocking.is_some_and(|blocking| blocking.index == index);
         if !is_known || Instant::now() >= until {
-            return Ok(Answer::json(&events).at(&ask, index));
+            return Ok(Answer::json(&events).at_mark(index));
         }
         drop(nodes);
         drop(view);

@@ -51,7 +51,7 @@ pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire
     wire::HealthElement {
         node: node_to_wire(&state.here, view.node.as_deref(), Some(view)),
         service: service_to_wire(view),
-        checks: checks_of(view, state.output(), true),
+        checks: Some(checks_of(view, state.output(), true)),
     }
 }
 

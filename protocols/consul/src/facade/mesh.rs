@@ -28,7 +28,7 @@ pub(crate) async fn peering(_: Shared, _: Ask) -> Result<Answer, Refusal> {
 
 /// There are none, and there never will be any.
 pub(crate) async fn peerings(_: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    Ok(Answer::bytes("[]").at(&ask, 1))
+    Ok(Answer::bytes("[]").at_index(&ask, 1))
 }
 
 pub(crate) async fn federation(_: Shared, _: Ask) -> Result<Answer, Refusal> {
@@ -51,7 +51,7 @@ pub(crate) async fn config(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
             Err(Refusal { index: Some(index), ..Refusal::missing(text) })
         }
         _ if ask.rest.is_empty() => Err(Refusal::missing("Must provide either a kind or both kind and name")),
-        _ => Ok(Answer::bytes("[]").at(&ask, index)),
+        _ => Ok(Answer::bytes("[]").at_index(&ask, index)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn roots(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         "TrustDomain": format!("{}.consul", here.node_id),
         "Roots": [root],
     });
-    Ok(Answer::json(&roots).at(&ask, 1))
+    Ok(Answer::json(&roots).at_index(&ask, 1))
 }
 
 /// Those of a service that can be reached through the mesh, and those behind a gateway: none, and an answer that can be waited on.

@@ -98,7 +98,7 @@ pub(super) async fn execute(state: Shared, ask: Ask, name: &str) -> Result<Answe
     }
     let executed = Executed {
         service: &query.service.service,
-        nodes: found.iter().map(|view| element(&state, view)).collect(),
+        nodes: found.iter().map(|view| without_checks(element(&state, view))).collect(),
         dns: QueryDnsOut { ttl: &query.dns.ttl },
         datacenter: &state.here.datacenter,
         peer_name: "",
@@ -106,6 +106,11 @@ pub(super) async fn execute(state: Shared, ask: Ask, name: &str) -> Result<Answe
         about: About::new(ask.consistency),
     };
     Ok(Answer::json(&executed).at(&ask, 1))
+}
+
+/// Here none are nothing at all.
+fn without_checks(element: wire::HealthElement<'_>) -> wire::HealthElement<'_> {
+    wire::HealthElement { checks: element.checks.filter(|checks| !checks.is_empty()), ..element }
 }
 
 pub(super) async fn explain(state: Shared, ask: Ask, name: &str) -> Result<Answer, Refusal> {

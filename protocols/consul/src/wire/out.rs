@@ -140,7 +140,7 @@ pub(crate) struct Check<'a> {
 pub(crate) struct HealthElement<'a> {
     pub(crate) node: Node<'a>,
     pub(crate) service: Service<'a>,
-    pub(crate) checks: Vec<Check<'a>>,
+    pub(crate) checks: Option<Vec<Check<'a>>>,
 }
 
 #[derive(Debug, Serialize)]

@@ -54,9 +54,7 @@ async fn every_query_says_how_far_it_can_be_trusted() {
         ("/v1/health/service/web?max_stale=0s", "leader"),
         ("/v1/health/state/any?consistent", "consistent"),
         ("/v1/health/connect/web?stale", "stale"),
-        ("/v1/coordinate/nodes?stale", "stale"),
         ("/v1/query?stale", "stale"),
-        ("/v1/event/list", "leader"),
         ("/v1/operator/usage", "leader"),
     ] {
         let answer = world.get(path).await;
