@@ -89,6 +89,10 @@ impl Writer for Agent {
             body[field] = service[field].clone();
         }
         let node = element["Node"]["Node"].as_str().unwrap();
+        // Instances without a node have no agent that could register them.
+        if node == "switchboard" {
+            return;
+        }
         put(server, &format!("/node/{node}/v1/agent/service/register"), &body);
     }
 
