@@ -88,11 +88,12 @@ impl Writer for Agent {
         {
             body[field] = service[field].clone();
         }
-        let node = element["Node"]["Node"].as_str().unwrap();
-        // Instances without a node have no agent that could register them.
-        if node == "switchboard" {
+        // Where no agent is, one that registers is news in itself.
+        let checks = element["Checks"].as_array().unwrap();
+        if !checks.iter().any(|check| check["CheckID"] == "serfHealth") {
             return;
         }
+        let node = element["Node"]["Node"].as_str().unwrap();
         put(server, &format!("/node/{node}/v1/agent/service/register"), &body);
     }
 
