@@ -116,11 +116,7 @@ fn judge(status: StatusCode, expect: &[(u16, u16)]) -> Answer {
     }
 }
 
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    timing: Timing,
-) -> Result<Said, String>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, timing: Timing) -> Result<Said, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -8,7 +8,7 @@ use switchboard_model::{Name, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, What};
 
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::{Answer, encode};
+use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
@@ -20,6 +20,8 @@ use crate::wire;
 /// The form of an encoded answer, where one is kept beside the service.
 const ALL: u64 = 0;
 const PASSING: u64 = 1;
+/// Made smaller, on top of either.
+const ZIPPED: u64 = 2;
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
@@ -34,12 +36,22 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
     if plain {
-        let form = ("consul", if passing { PASSING } else { ALL });
+        let form = if passing { PASSING } else { ALL };
         // What a check said last may be newer than the service's view.
         let said = state.context.registry.outputs_version(&service.key);
         let elements = || chosen().map(|view| element(&state, view)).collect::<Vec<_>>();
-        let body = service.memo.get_or_encode_at(form, said, || encode(&elements()));
-        return Ok(Answer::bytes(body).at(&ask, index));
+        let body = service.memo.get_or_encode_at(("consul", form), said, || encode(&elements()));
+        let mut zipped = None;
+        if is_gzip_accepted(&ask.headers) {
+            let form = ("consul", form | ZIPPED);
+            zipped = service.memo.get_at(form, said);
+            if zipped.is_none()
+                && let Some(made) = smaller(&body).await
+            {
+                zipped = Some(service.memo.get_or_encode_at(form, said, || made));
+            }
+        }
+        return Ok(Answer::bytes(body).zipped_as(zipped).at(&ask, index));
     }
     let mut chosen: Vec<_> =
         chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
@@ -131,12 +143,12 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 /// When anything was last touched that shows as a check.
-fn all_health(at: &Snapshot) -> switchboard_model::Revision {
+pub(super) fn all_health(at: &Snapshot) -> switchboard_model::Revision {
     let touched = at.touched();
     touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
 }
 
-fn is_health(what: &What) -> bool {
+pub(super) fn is_health(what: &What) -> bool {
     match what {
         What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
         What::Lease { .. } | What::Entry { .. } => false,

@@ -76,7 +76,9 @@ async fn what_is_not_done_is_refused_aloud() {
             "Scripts are disabled on this agent",
         ),
         (r#"{"H2PING":"a:1","Interval":"10s"}"#, "H2PING checks are not supported"),
-        (r#"{"AliasService":"x"}"#, "Alias checks are not supported"),
+        (r#"{"OSService":"a","Interval":"10s"}"#, "OSService checks are not supported"),
+        (r#"{"TTL":"10s","OutputMaxSize":5000}"#, "OutputMaxSize must be at most 4096"),
+        (r#"{"TTL":"10s","OutputMaxSize":-1}"#, "MaxOutputMaxSize must be positive"),
         (
             r#"{"HTTP":"http://a/","Interval":"1s","FailuresBeforeCritical":3,"FailuresBeforeWarning":1}"#,
             "not supported",
