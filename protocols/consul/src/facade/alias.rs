@@ -87,26 +87,33 @@ fn learn(aliases: &mut Aliases, delivery: &Delivery) -> Vec<CheckKey> {
     fresh
 }
 
-/// Aliases of nodes on which something changed.
+/// Aliases of what changed.
 fn touched(aliases: &Aliases, delivery: &Delivery) -> Vec<CheckKey> {
     if aliases.is_empty() {
         return Vec::new();
     }
-    let mut nodes: Vec<Option<NodeKey>> =
-        delivery.items().filter_map(|change| node_of(&change.what)).collect();
-    nodes.sort();
-    nodes.dedup();
-    let is_touched = |(key, alias): &(&CheckKey, &Alias)| nodes.binary_search(&alias.node(key)).is_ok();
+    let mut places: Vec<Place<'_>> = delivery.items().filter_map(|change| place_of(&change.what)).collect();
+    places.sort_unstable();
+    places.dedup();
+    let is_touched = |(key, alias): &(&CheckKey, &Alias)| {
+        let Some(node) = alias.node(key) else { return false };
+        let own = (node.clone(), Some(alias.service()));
+        places.binary_search(&(node, None)).is_ok() || places.binary_search(&own).is_ok()
+    };
     aliases.iter().filter(is_touched).map(|(key, _)| key.clone()).collect()
 }
 
+/// A node, or an instance on it by its id.
+type Place<'a> = (NodeKey, Option<&'a str>);
+
 /// Where it happened, if it has to do with health.
-fn node_of(what: &What) -> Option<Option<NodeKey>> {
+fn place_of(what: &What) -> Option<Place<'_>> {
     match what {
-        What::Instance { .. } => what.instance().map(|view| view.key().node_key()),
-        What::Node { before, after } => {
-            after.as_ref().or(before.as_ref()).map(|facts| Some(facts.key.clone()))
+        What::Instance { .. } => {
+            let key = what.instance()?.key();
+            Some((key.node_key()?, Some(key.id.as_str())))
         }
+        What::Node { before, after } => Some((after.as_ref().or(before.as_ref())?.key.clone(), None)),
         What::Check { .. } | What::Lease { .. } | What::Entry { .. } => None,
     }
 }

@@ -107,11 +107,16 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let key = State::node_key(name)?;
-    let (view, index) = state
-        .settle(&ask, || Selector::Node(key.clone()), is_health, |view| Index::Shared(all_health(view)))
-        .await?;
+    let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
+    let (view, index) =
+        state.settle(&ask, selector, is_health, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
-    if let Some(node) = view.node(&key) {
+    if is_nodeless(name) {
+        let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+        let instances = services.flat_map(|service| service.instances());
+        let instances = instances.filter(|view| view.key().node.is_none());
+        checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
+    } else if let Some(node) = view.node(&key) {
         checks.extend(checks_of_node(&node.facts, state.output()));
         let members = node.members.iter().filter_map(|member| view.instance(member));
         checks.extend(members.flat_map(|view| checks_of(view, state.output(), false)));

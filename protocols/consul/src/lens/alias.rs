@@ -26,6 +26,10 @@ impl Alias {
         is_alias.then(|| Alias { node: body.alias_node.clone(), service: body.alias_service.clone() })
     }
 
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+
     /// The node whose checks are repeated.
     pub(crate) fn node(&self, own: &CheckKey) -> Option<NodeKey> {
         let here = match &own.owner {

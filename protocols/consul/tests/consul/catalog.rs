@@ -70,6 +70,11 @@ async fn instances_without_a_node_have_one_in_the_list() {
     let nodes = waiting.await.unwrap();
     assert_eq!((&nodes[0]["Node"], &nodes[1]["Node"]), (&json!("here"), &json!("switchboard")));
     assert_eq!(nodes[1], world.get("/v1/catalog/node/switchboard").await.ok()["Node"]);
+    assert_eq!(world.get("/v1/health/node/switchboard").await.ok(), json!([]));
+    let check =
+        json!({ "Node": "switchboard", "Check": { "Name": "up", "Status": "passing", "ServiceID": "web" } });
+    register(&world, check).await;
+    assert_eq!(world.get("/v1/health/node/switchboard").await.ok()[0]["CheckID"], "up");
 }
 
 #[tokio::test]
