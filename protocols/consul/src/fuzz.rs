@@ -1,12 +1,14 @@
 //! Any bytes whatsoever, to everything that reads them. `CONTRIBUTING.md` says how to let these run for a night; what was
 //! found is kept in `__fuzz__` and tried again in every run of the tests.
 
+use std::io::Write;
 use std::net::IpAddr;
 
 use bolero::check;
 use switchboard_model::{Name, Owner};
 
 use crate::ask::{decode, decode_path, parse_query};
+use crate::bundle::Unpacker;
 use crate::filter::{Filter, shapes};
 use crate::lens::{Given, GoDuration, Place, check_from_body, check_from_catalog, instance_from_body};
 use crate::wire::{CatalogCheck, CatalogDeregister, CatalogRegister, CheckBody, CheckUpdate, ServiceBody};
@@ -74,6 +76,32 @@ fn filter() {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
         if let Ok(filter) = Filter::parse(text, &shapes::SERVICE_NODE) {
             let _ = filter.matches(&element);
+        }
+    });
+}
+
+/// What comes out of a gzip that anyone may send, and whatever else is sent in its place.
+#[test]
+fn snapshot() {
+    let header = |name: &str, size: u64| {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_size(size);
+        header.set_cksum();
+        *header.as_bytes()
+    };
+    check!().for_each(|bytes: &[u8]| {
+        let tars = [bytes.to_vec(), [&header("state.bin", bytes.len() as u64), bytes].concat()];
+        for tar in tars {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(&tar).unwrap();
+            for whole in [gz.finish().unwrap(), tar] {
+                let mut unpacker = Unpacker::new(100, 100_000);
+                let mut pieces = whole.chunks(7);
+                if pieces.all(|piece| unpacker.push(piece).is_ok()) {
+                    let _ = unpacker.finish();
+                }
+            }
         }
     });
 }

@@ -9,6 +9,7 @@
 mod answer;
 mod ask;
 mod block;
+mod bundle;
 mod config;
 mod events;
 mod facade;

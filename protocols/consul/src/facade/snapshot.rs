@@ -5,38 +5,42 @@ use std::sync::Arc;
 use futures_util::stream;
 use http::{Method, StatusCode};
 use switchboard_registry::plan::ReplaceAll;
-use switchboard_registry::{ArchiveReader, ArchiveWriter, Caller, Snapshot};
+use switchboard_registry::{Caller, Snapshot};
 
 use super::Shared;
 use crate::answer::Answer;
 use crate::ask::Ask;
+use crate::bundle::{NoSnapshot, Packer, Unpacker};
 use crate::refusal::Refusal;
 
 pub(crate) async fn snapshot(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    if ask.method == Method::GET { save(&state, &ask) } else { restore(&state, ask).await }
+    if ask.method == Method::GET { save(&state, &ask).await } else { restore(&state, ask).await }
 }
 
-fn save(state: &Shared, ask: &Ask) -> Result<Answer, Refusal> {
+async fn save(state: &Shared, ask: &Ask) -> Result<Answer, Refusal> {
     let view = state.context.registry.view(&ask.caller)?;
     let at: Snapshot = (*view).clone();
     let index = at.revision().0;
-    let pieces = stream::iter(ArchiveWriter::new(at));
-    Ok(Answer::stream("application/octet-stream", pieces).at_index(ask, index))
+    let (id, address) =
+        (state.here.node_id.clone(), format!("{}:{}", state.here.address, state.here.http_port));
+    let packer = tokio::task::spawn_blocking(move || Packer::new(at, &id, &address));
+    let packer =
+        packer.await.map_err(|error| Refusal::failed(format!("failed to save snapshot: {error}")))?;
+    Ok(Answer::stream("application/x-gzip", stream::iter(packer)).at_index(ask, index))
 }
 
 async fn restore(state: &Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let (most_bytes, most_records) = (state.config.snapshot_bytes, state.config.snapshot_records);
-    let mut reader = ArchiveReader::new(most_records);
+    let mut reader = Unpacker::new(most_records, most_bytes);
     let mut bytes = 0_u64;
     while let Some(piece) = ask.piece(&state.config.limits).await? {
         bytes = bytes.saturating_add(piece.len() as u64);
         if bytes > most_bytes {
-            let text = format!("snapshot too large: consul.snapshot_bytes allows {most_bytes} bytes");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
+            return Err(broken(NoSnapshot::TooLarge, most_bytes));
         }
-        reader.push(&piece).map_err(|why| broken(&why))?;
+        reader.push(&piece).map_err(|why| broken(why, most_bytes))?;
     }
-    let records: Arc<[_]> = reader.finish().map_err(|why| broken(&why))?.into();
+    let records: Arc<[_]> = reader.finish().map_err(|why| broken(why, most_bytes))?.into();
     let registry = &state.context.registry;
     let committed = registry.submit(&ask.caller, ReplaceAll { records }).await?;
     let replaced = committed.reply;
@@ -46,6 +50,14 @@ async fn restore(state: &Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::empty())
 }
 
-fn broken(why: &switchboard_registry::NoArchive) -> Refusal {
-    Refusal::failed(format!("failed to restore snapshot: {why}"))
+fn broken(why: NoSnapshot, most_bytes: u64) -> Refusal {
+    match why {
+        NoSnapshot::Empty => Refusal::failed("failed to decompress snapshot: EOF"),
+        NoSnapshot::Foreign => Refusal::failed("failed to decompress snapshot: gzip: invalid header"),
+        NoSnapshot::Broken(why) => Refusal::failed(format!("failed to restore snapshot: {why}")),
+        NoSnapshot::TooLarge => Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("snapshot too large: consul.snapshot_bytes allows {most_bytes} bytes"),
+        ),
+    }
 }
