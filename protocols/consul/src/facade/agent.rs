@@ -35,7 +35,7 @@ pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
             "BuildDate": "1970-01-01T00:00:01Z",
             "SessionTTLMin": 10_000_000_000_u64,
         },
-        "DebugConfig": {},
+        "DebugConfig": { "EnableDebug": false },
         "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
         "Member": state.member(&agent),
         "Stats": {
