@@ -202,7 +202,11 @@ fn client() -> Client<HttpConnector, Full<Bytes>> {
     connector.set_connect_timeout(Some(CONNECT));
     connector.set_nodelay(true);
     connector.set_keepalive(Some(Duration::from_secs(30)));
-    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        // Heartbeats are further apart than this: a registry need not keep a connection for each of its clients.
+        .pool_idle_timeout(Duration::from_secs(2))
+        .build(connector)
 }
 
 fn address(text: &str) -> Result<Address, AddressError> {

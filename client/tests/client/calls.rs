@@ -132,7 +132,7 @@ async fn a_service_is_called_by_its_name() {
     for _ in 0..30 {
         let answer = text(http.get("http://Users/path/x?y=1").await.unwrap()).await;
         let (name, rest) = answer.split_once(' ').unwrap();
-        assert_eq!(rest, "/path/x?y=1 Some(\"users\")", "{answer}");
+        assert_eq!(rest, "/path/x?y=1 Some(\"Users\")", "{answer}");
         *counts.entry(name.to_owned()).or_insert(0) += 1;
     }
     assert_eq!(counts.into_values().collect::<Vec<i32>>(), [10, 10, 10]);
