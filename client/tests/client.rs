@@ -13,6 +13,9 @@
 mod calls;
 #[path = "client/defects.rs"]
 mod defects;
+#[cfg(feature = "dns")]
+#[path = "client/dns.rs"]
+mod dns;
 #[path = "client/grpc.rs"]
 mod grpc;
 #[path = "client/peers.rs"]

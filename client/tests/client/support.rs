@@ -17,10 +17,11 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Our registry in this process, with the native API and Consul's.
+/// Our registry in this process, with the native API, Consul's, and DNS.
 pub(crate) struct Server {
     pub(crate) native: SocketAddr,
     pub(crate) consul: SocketAddr,
+    pub(crate) dns: SocketAddr,
     stop: Stop,
 }
 
@@ -31,7 +32,8 @@ impl Server {
         let stop = Stop::new();
         let native = serve(&switchboard_protocol_native::PLUG, "", &registry, &stop).await;
         let consul = serve(&switchboard_protocol_consul::PLUG, "node_name = 'here'", &registry, &stop).await;
-        Server { native, consul, stop }
+        let dns = serve(&switchboard_protocol_dns::PLUG, "", &registry, &stop).await;
+        Server { native, consul, dns, stop }
     }
 }
 
