@@ -59,6 +59,7 @@ pub(crate) async fn consul() -> Option<Peer> {
     Some(peer)
 }
 
+#[cfg(feature = "etcd")]
 pub(crate) async fn etcd() -> Option<Peer> {
     let binary = binary("SWITCHBOARD_ETCD_BINARY")?;
     let one = ONE.lock().await;
