@@ -80,7 +80,9 @@ impl Ask {
     }
 
     pub(crate) fn dirty(&self) -> Result<Option<u64>, Refusal> {
-        let Some(text) = self.get("lastDirtyTimestamp").filter(|text| *text != "null") else { return Ok(None) };
+        let Some(text) = self.get("lastDirtyTimestamp").filter(|text| *text != "null") else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|_| Refusal::bad("lastDirtyTimestamp: must be a number"))
     }
 

@@ -98,9 +98,8 @@ fn version(segment: &str) -> Option<u8> {
 }
 
 fn is_resource(segment: &str) -> bool {
-    let known = [
-        "apps", "instances", "vips", "svips", "peerreplication", "asg", "status", "serverinfo", "lastn",
-    ];
+    let known =
+        ["apps", "instances", "vips", "svips", "peerreplication", "asg", "status", "serverinfo", "lastn"];
     known.contains(&segment)
 }
 

@@ -72,13 +72,21 @@ impl Peers {
     pub(crate) fn register_meters(&self, metrics: &Metrics) {
         metrics.register(|registry| {
             let registry = registry.sub_registry_with_prefix("switchboard_eureka_peers");
-            registry.register("items_sent", "Replicated operations that a peer took", self.meters.sent.clone());
+            registry.register(
+                "items_sent",
+                "Replicated operations that a peer took",
+                self.meters.sent.clone(),
+            );
             registry.register(
                 "items_dropped",
                 "Replicated operations that came to nothing: too old, too many, or refused",
                 self.meters.dropped.clone(),
             );
-            registry.register("batches_failed", "Batches that a peer did not take", self.meters.failed.clone());
+            registry.register(
+                "batches_failed",
+                "Batches that a peer did not take",
+                self.meters.failed.clone(),
+            );
         });
     }
 

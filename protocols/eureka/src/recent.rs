@@ -30,6 +30,8 @@ struct Log {
     watch: Watch,
     /// Nothing that changed since then is missing.
     since: Instant,
+    /// That is further back than the window.
+    is_whole: bool,
     next: u64,
     by_age: BTreeMap<u64, Touch>,
     by_key: HashMap<Arc<InstanceKey>, u64>,
@@ -80,9 +82,10 @@ impl Recent {
         let (view, log) = self.at_head(registry).await?;
         let Some(log) = log.as_ref() else { return Err(switchboard_model::Unavailable::Stopping.into()) };
         Ok(Delta {
-            stamp: (pages::stamp(&view), log.gone),
+            // When the window fills up, the same revision is told differently.
+            stamp: (pages::stamp(&view), log.gone * 2 + u64::from(log.is_whole)),
             touches: log.by_age.values().cloned().collect(),
-            is_complete: log.since.elapsed() > self.window,
+            is_complete: log.is_whole,
             view,
         })
     }
@@ -131,6 +134,7 @@ impl Log {
         Log {
             watch,
             since: Instant::now(),
+            is_whole: false,
             next: 0,
             by_age: BTreeMap::new(),
             by_key: HashMap::new(),
@@ -177,10 +181,12 @@ impl Log {
         if self.by_age.len() > MOST {
             self.drop_oldest();
             self.since = Instant::now();
+            self.is_whole = false;
         }
     }
 
     fn forget(&mut self, window: Duration) {
+        self.is_whole = self.is_whole || self.since.elapsed() > window;
         while self.by_age.first_key_value().is_some_and(|(_, touch)| touch.at.elapsed() > window) {
             self.drop_oldest();
         }
@@ -250,3 +256,6 @@ impl Apps {
         self.order.into_iter().map(one).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ mod status;
 mod tree;
 mod xml;
 
-pub(crate) use batch::{Action as BatchAction, Item, Reply, ReplyItem, read_batch, read_replies, write_batch, write_replies};
+pub(crate) use batch::{
+    Action as BatchAction, Item, Reply, ReplyItem, read_batch, read_replies, write_batch, write_replies,
+};
 pub(crate) use gzip::{TooLarge, pack, unpack};
 pub(crate) use info::{ActionType, DataCenter, InstanceInfo, LeaseInfo, PortWord};
 pub(crate) use read::{Malformed, applications_from_json, instance_from_json, instance_from_xml};

@@ -15,7 +15,8 @@ use crate::wire::{InstanceInfo, Status};
 /// `GET apps`: everything, whatever its status. Clients choose for themselves.
 pub(crate) fn all(state: &State, ask: &Ask) -> Result<Answer, Refusal> {
     let view = state.view(ask)?;
-    let bytes = state.pages.get(page(ask, false), (stamp(&view), 0), || full(&view, &ask.namespace, ask.form));
+    let bytes =
+        state.pages.get(page(ask, false), (stamp(&view), 0), || full(&view, &ask.namespace, ask.form));
     Ok(Answer::said(ask.form, bytes).packed(ask.takes_gzip))
 }
 

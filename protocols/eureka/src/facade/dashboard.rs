@@ -102,8 +102,7 @@ pub(crate) async fn last(state: &State, _ask: &Ask) -> Result<Answer, Refusal> {
 }
 
 fn rendered(page: &impl Template) -> Result<Answer, Refusal> {
-    let html = page
-        .render()
-        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let html =
+        page.render().map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(Answer::page(html))
 }

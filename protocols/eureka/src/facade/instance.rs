@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use switchboard_registry::plan::Deregister;
 use switchboard_model::Name;
+use switchboard_registry::plan::Deregister;
 use switchboard_registry::{Caller, InstanceView};
 
 use super::State;
@@ -95,7 +95,8 @@ impl State {
         let known = words.born.as_ref().and_then(|born| born.dirty);
         match (beat.dirty, known) {
             (Some(theirs), Some(ours)) if theirs > ours => {
-                if let Some(status) = beat.overridden.filter(|word| beat.by_peer && *word != Status::Unknown) {
+                if let Some(status) = beat.overridden.filter(|word| beat.by_peer && *word != Status::Unknown)
+                {
                     let wish = Override { key: found.key().clone(), status, dirty: None, by_peer: true };
                     self.context.registry.submit(caller, wish).await?;
                 }
@@ -124,7 +125,9 @@ impl State {
         }
         let told = by_peer.then(|| self.peers.hush(&key));
         let ended = self.context.registry.submit(caller, Deregister { key }).await;
-        if ended.is_err() && let Some(told) = told {
+        if ended.is_err()
+            && let Some(told) = told
+        {
             told.forget(&self.peers);
         }
         ended?;

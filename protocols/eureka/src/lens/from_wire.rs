@@ -15,7 +15,7 @@ const RENEWAL_SECS: i64 = 30;
 const DURATION_SECS: i64 = 90;
 
 /// A registration in the model's words. What depends on the instance that is there already is decided by the plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Given {
     /// Without lease, lifecycle and annex.
     pub(crate) instance: Instance,
@@ -23,8 +23,6 @@ pub(crate) struct Given {
     pub(crate) status: Status,
     pub(crate) over: Option<Status>,
     pub(crate) ttl: Duration,
-    /// As it was sent, to be compared with what was given.
-    pub(crate) info: Box<InstanceInfo>,
 }
 
 pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo) -> Result<Given, Refusal> {
@@ -51,15 +49,17 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
     let zone = zone(&metadata).or(amazon_zone).filter(|zone| !zone.is_empty()).map(Arc::from);
     let weight = weight(&metadata).unwrap_or(1);
     let lease = info.lease.unwrap_or_default();
+    let port = info.port.unwrap_or(PortWord { number: 7001, enabled: true });
+    let secure_port = info.secure_port.unwrap_or(PortWord { number: 7002, enabled: false });
     let or_default = |secs: i64, default| if secs > 0 { secs } else { default };
     let duration_secs = or_default(lease.duration_secs, DURATION_SECS);
     let born = Born {
         host: (host != *address).then(|| host.clone()),
         ip: (ip != *address).then(|| ip.clone()),
         group: info.app_group.clone(),
-        sid: info.sid.clone(),
-        port: info.port,
-        secure_port: info.secure_port,
+        sid: info.sid.clone().filter(|sid| !matches!(sid.as_str(), "na" | "unknown")),
+        port,
+        secure_port,
         home: info.home_page_url.clone(),
         status_page: info.status_page_url.clone(),
         health_check: info.health_check_url.clone(),
@@ -68,7 +68,7 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         secure_vip: info.secure_vip.clone(),
         country: info.country.filter(|country| *country != 1),
         data_center: without_defaults(data_center),
-        is_coordinating: info.is_coordinating,
+        is_coordinating: info.is_coordinating.unwrap_or(false),
         asg: info.asg.clone(),
         renewal_secs: or_default(lease.renewal_secs, RENEWAL_SECS),
         duration_secs,
@@ -84,7 +84,7 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
             id: Id::parse("instanceId", &id)?,
         }),
         address: address.as_str().into(),
-        ports: ports(info.port, info.secure_port),
+        ports: ports(port, secure_port),
         tags: Tags::default(),
         metadata,
         weight,
@@ -101,7 +101,6 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         status: info.status.unwrap_or(Status::Up),
         over: info.overridden.filter(|status| *status != Status::Unknown),
         ttl: Duration::from_secs(u64::try_from(duration_secs).unwrap_or_default()),
-        info: Box::new(info),
     })
 }
 
@@ -130,10 +129,10 @@ fn without_defaults(data_center: DataCenter) -> Option<DataCenter> {
     (data_center != plain).then_some(data_center)
 }
 
-fn ports(port: Option<PortWord>, secure: Option<PortWord>) -> Box<[Port]> {
-    let usable = |word: Option<PortWord>, name: &str| {
-        let number = word.filter(|word| word.enabled).and_then(|word| u16::try_from(word.number).ok())?;
-        (number > 0).then(|| Port { name: name.into(), number })
+fn ports(port: PortWord, secure: PortWord) -> Box<[Port]> {
+    let usable = |word: PortWord, name: &str| {
+        let number = u16::try_from(word.number).ok().filter(|number| word.enabled && *number > 0)?;
+        Some(Port { name: name.into(), number })
     };
     usable(port, "").into_iter().chain(usable(secure, "https")).collect()
 }

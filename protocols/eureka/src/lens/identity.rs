@@ -32,9 +32,9 @@ pub(crate) fn find<'a>(
 
 fn in_service<'a>(service: &'a ServiceView, id: &str) -> Option<&'a Arc<InstanceView>> {
     // What has exactly this id goes before what is only called so.
-    service.get(None, id).or_else(|| {
-        splits(id).find_map(|(node, id)| service.get(Some(&Name::parse("node", node).ok()?), id))
-    })
+    service
+        .get(None, id)
+        .or_else(|| splits(id).find_map(|(node, id)| service.get(Some(&Name::parse("node", node).ok()?), id)))
 }
 
 /// The first instance that is called by this id, whatever its application.
@@ -66,7 +66,10 @@ pub(crate) fn all_in(service: &ServiceView) -> impl Iterator<Item = &Arc<Instanc
 }
 
 /// The services of a namespace.
-pub(crate) fn services<'a>(at: &'a Snapshot, namespace: &'a str) -> impl Iterator<Item = &'a Arc<ServiceView>> {
+pub(crate) fn services<'a>(
+    at: &'a Snapshot,
+    namespace: &'a str,
+) -> impl Iterator<Item = &'a Arc<ServiceView>> {
     at.services(Bound::Included(ServiceRef { namespace, service: "" }))
         .take_while(move |service| service.key.namespace.as_str().eq_ignore_ascii_case(namespace))
         .filter(|service| !service.is_empty())

@@ -35,8 +35,8 @@ fn registered(view: &InstanceView, born: &Born) -> InstanceInfo {
         ip_addr: Some(born.ip.clone().unwrap_or_else(address)),
         app_group: born.group.clone(),
         sid: born.sid.clone(),
-        port: born.port,
-        secure_port: born.secure_port,
+        port: Some(born.port),
+        secure_port: Some(born.secure_port),
         home_page_url: born.home.clone(),
         status_page_url: born.status_page.clone(),
         health_check_url: born.health_check.clone(),
@@ -53,7 +53,7 @@ fn registered(view: &InstanceView, born: &Born) -> InstanceInfo {
             evicted: 0,
             up_since: born.up_since,
         }),
-        is_coordinating: born.is_coordinating,
+        is_coordinating: Some(born.is_coordinating),
         metadata: metadata(instance),
         last_updated: Some(born.updated),
         last_dirty: born.dirty,
@@ -142,7 +142,13 @@ fn status_of(view: &InstanceView, words: &Words) -> Status {
 /// The status that the provider, or whoever overrode it, wants: whatever checks and leases found out.
 pub(crate) fn said_status(view: &InstanceView, words: &Words) -> Status {
     match view.instance.lifecycle {
-        _ if says_it_is_down(view) => if words.unknown { Status::Unknown } else { Status::Down },
+        _ if says_it_is_down(view) => {
+            if words.unknown {
+                Status::Unknown
+            } else {
+                Status::Down
+            }
+        }
         Lifecycle::Starting => Status::Starting,
         Lifecycle::Draining | Lifecycle::OutOfService => Status::OutOfService,
         Lifecycle::Up => Status::Up,

@@ -47,10 +47,8 @@ pub(crate) struct Born {
     pub(crate) group: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) port: Option<PortWord>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) secure_port: Option<PortWord>,
+    pub(crate) port: PortWord,
+    pub(crate) secure_port: PortWord,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) home: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,8 +66,8 @@ pub(crate) struct Born {
     /// None: MyOwn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data_center: Option<DataCenter>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) is_coordinating: Option<bool>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) is_coordinating: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) asg: Option<String>,
     /// How often it means to renew, and for how long it wants to be kept; the latter is its lease's TTL, too.

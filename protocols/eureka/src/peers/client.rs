@@ -62,7 +62,8 @@ impl Client {
             Some(credentials) => {
                 let plain: Vec<u8> = percent_encoding::percent_decode_str(credentials).collect();
                 let basic = base64::engine::general_purpose::STANDARD.encode(plain);
-                let mut value = HeaderValue::from_str(&format!("Basic {basic}")).map_err(|e| e.to_string())?;
+                let mut value =
+                    HeaderValue::from_str(&format!("Basic {basic}")).map_err(|e| e.to_string())?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -110,7 +111,8 @@ impl Client {
         let response = self.http.request(request).await.map_err(|error| away(&error))?;
         let status = response.status();
         let is_packed = response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-        let body = Limited::new(response.into_body(), LONGEST).collect().await.map_err(|error| away(&error))?;
+        let body =
+            Limited::new(response.into_body(), LONGEST).collect().await.map_err(|error| away(&error))?;
         let body = body.to_bytes();
         match status.as_u16() {
             200..=299 => {}

@@ -144,9 +144,14 @@ mod tests {
     fn the_newest_of_several_is_told_and_opposites_cancel_out() {
         use BatchAction::{Cancel, Heartbeat, Register};
         let queue = Queue::default();
-        for (action, id) in
-            [(Heartbeat, "1"), (Register, "1"), (Heartbeat, "1"), (Register, "2"), (Cancel, "2"), (Cancel, "1")]
-        {
+        for (action, id) in [
+            (Heartbeat, "1"),
+            (Register, "1"),
+            (Heartbeat, "1"),
+            (Register, "2"),
+            (Cancel, "2"),
+            (Cancel, "1"),
+        ] {
             queue.push(item(action, id));
         }
         assert_eq!(taken(&queue), [(Cancel, "2".into()), (Cancel, "1".into())]);

@@ -33,7 +33,8 @@ pub(super) async fn run(state: Shared, peer: Arc<Peer>) {
         }
         let items: Vec<Item> = batch.iter().map(|waiting| waiting.item.clone()).collect();
         let outcome = peer.client.post("peerreplication/batch/", write_batch(&items)).await;
-        let was_reachable = peer.is_reachable.swap(!matches!(outcome, Err(Failure::Away(_))), Ordering::Relaxed);
+        let was_reachable =
+            peer.is_reachable.swap(!matches!(outcome, Err(Failure::Away(_))), Ordering::Relaxed);
         match outcome {
             Ok(answer) => {
                 meters.sent.inc_by(items.len() as u64);

@@ -6,8 +6,8 @@ use switchboard_registry::plan::{Intent, Keep, Planned, Register, Revive};
 use switchboard_registry::{InstanceView, Now, Snapshot};
 
 use super::status::{lifecycle, plan_check};
-use crate::lens::{Given, Words, find, instance_to_wire, said_status};
-use crate::wire::{InstanceInfo, Status};
+use crate::lens::{Given, Words, find, instance_from_wire, instance_to_wire, said_status};
+use crate::wire::Status;
 
 /// A registration, from a client or from a peer.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Intent for Enrol {
         if let Some(before) = before {
             let words = Words::of(&before.instance);
             match &words.born {
-                None if self.by_peer || is_echo(before, &self.given.info) => {
+                None if self.by_peer || is_echo(before, &self.given) => {
                     return Ok(Planned { plan: Default::default(), reply: kept(before) });
                 }
                 Some(born) if is_alive(before) && born.dirty > self.given.born.dirty => {
@@ -57,9 +57,9 @@ fn is_alive(view: &InstanceView) -> bool {
 }
 
 /// Somebody writes back what was read.
-fn is_echo(view: &InstanceView, info: &InstanceInfo) -> bool {
-    let shown = instance_to_wire(view);
-    shown == InstanceInfo { action: shown.action, ..info.clone() }
+fn is_echo(view: &InstanceView, given: &Given) -> bool {
+    let (key, shown) = (view.key(), instance_to_wire(view));
+    instance_from_wire(&key.namespace, key.service.as_str(), shown).is_ok_and(|shown| shown == *given)
 }
 
 /// A registration is a sign of life, also when its words are old.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use switchboard_model::{
-    Annex, Check, CheckKey, Id, InstanceKey, Lifecycle, Owner, Probe, Record, RecordKey, Rejection, Status as Verdict,
-    Thresholds,
+    Annex, Check, CheckKey, Id, InstanceKey, Lifecycle, Owner, Probe, Record, RecordKey, Rejection,
+    Status as Verdict, Thresholds,
 };
 use switchboard_registry::plan::Plan;
 use switchboard_registry::{Now, Snapshot};

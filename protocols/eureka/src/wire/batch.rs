@@ -87,16 +87,19 @@ fn item(value: &Value) -> Result<Item, Malformed> {
 }
 
 pub(crate) fn write_batch(items: &[Item]) -> String {
-    list("replicationList", items.iter().map(|item| {
-        let mut members = Map::new();
-        members.insert("appName".into(), json!(item.app));
-        members.insert("id".into(), json!(item.id));
-        members.insert("lastDirtyTimestamp".into(), json!(item.dirty));
-        members.insert("overriddenStatus".into(), json!(item.overridden.map(Status::as_str)));
-        members.insert("status".into(), json!(item.status.map(Status::as_str)));
-        members.insert("action".into(), json!(item.action.as_str()));
-        (members, "instanceInfo", item.info.as_deref())
-    }))
+    list(
+        "replicationList",
+        items.iter().map(|item| {
+            let mut members = Map::new();
+            members.insert("appName".into(), json!(item.app));
+            members.insert("id".into(), json!(item.id));
+            members.insert("lastDirtyTimestamp".into(), json!(item.dirty));
+            members.insert("overriddenStatus".into(), json!(item.overridden.map(Status::as_str)));
+            members.insert("status".into(), json!(item.status.map(Status::as_str)));
+            members.insert("action".into(), json!(item.action.as_str()));
+            (members, "instanceInfo", item.info.as_deref())
+        }),
+    )
 }
 
 pub(crate) fn read_replies(bytes: &[u8]) -> Result<Vec<Reply>, Malformed> {
@@ -116,11 +119,14 @@ pub(crate) fn read_replies(bytes: &[u8]) -> Result<Vec<Reply>, Malformed> {
 }
 
 pub(crate) fn write_replies(replies: &[Reply]) -> String {
-    list("responseList", replies.iter().map(|reply| {
-        let mut members = Map::new();
-        members.insert("statusCode".into(), json!(reply.status));
-        (members, "responseEntity", reply.info.as_deref())
-    }))
+    list(
+        "responseList",
+        replies.iter().map(|reply| {
+            let mut members = Map::new();
+            members.insert("statusCode".into(), json!(reply.status));
+            (members, "responseEntity", reply.info.as_deref())
+        }),
+    )
 }
 
 /// `{"name":[{...members, "inner": instance},...]}`

@@ -34,7 +34,7 @@ pub(crate) struct InstanceInfo {
     pub(crate) asg: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PortWord {
     pub(crate) number: i32,
     pub(crate) enabled: bool,

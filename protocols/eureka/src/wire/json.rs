@@ -70,8 +70,8 @@ pub(crate) fn instance(out: &mut String, info: &InstanceInfo, form: Form) {
         let sid = info.sid.as_deref().filter(|sid| !matches!(*sid, "na" | "unknown"));
         members.said("sid", sid);
     }
-    members.port("port", info.port.unwrap_or(PortWord { number: 7001, enabled: true }));
-    members.port("securePort", info.secure_port.unwrap_or(PortWord { number: 7002, enabled: false }));
+    members.port("port", info.port.unwrap_or_default());
+    members.port("securePort", info.secure_port.unwrap_or_default());
     if !form.compact {
         members.number("countryId", info.country.unwrap_or(1));
     }

@@ -114,7 +114,9 @@ impl Field<'_> {
             "" => Ok(None),
             digits => match digits.parse() {
                 Ok(number) => Ok(Some(number)),
-                Err(_) => Err(malformed(format!("{name}: {:?} is not a number it can be", shortened(digits)))),
+                Err(_) => {
+                    Err(malformed(format!("{name}: {:?} is not a number it can be", shortened(digits))))
+                }
             },
         }
     }
@@ -162,9 +164,7 @@ fn port(name: &str, value: Option<&Value>, enabled: bool) -> Read<Option<PortWor
     let Some(members) = members else { return Ok(None) };
     let field = Field(members);
     let said = field.boolean("@enabled")?;
-    let Some(number) =
-        field.number("$").map_err(|why| malformed(format!("{name}: {}", why.0)))?
-    else {
+    let Some(number) = field.number("$").map_err(|why| malformed(format!("{name}: {}", why.0)))? else {
         return Ok(None);
     };
     Ok(Some(PortWord { number, enabled: said.unwrap_or(enabled) }))

@@ -28,7 +28,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(String, Value), Malformed> {
     let mut open: Vec<Frame> = Vec::new();
     let mut whole: Option<(String, Value)> = None;
     loop {
-        let event = reader.read_event().map_err(|error| malformed(format!("the body is not XML: {error}")))?;
+        let event =
+            reader.read_event().map_err(|error| malformed(format!("the body is not XML: {error}")))?;
         match event {
             Event::Start(_) | Event::Empty(_) if open.is_empty() && whole.is_some() => {
                 return Err(malformed("there is more than one outermost element"));

@@ -40,8 +40,8 @@ pub(crate) fn instance(out: &mut String, info: &InstanceInfo, form: Form) {
         plain(out, "overriddenstatus", info.overridden.unwrap_or(Status::Unknown).as_str());
         said(out, "sid", info.sid.as_deref().filter(|sid| !matches!(*sid, "na" | "unknown")));
     }
-    port(out, "port", info.port.unwrap_or(PortWord { number: 7001, enabled: true }));
-    port(out, "securePort", info.secure_port.unwrap_or(PortWord { number: 7002, enabled: false }));
+    port(out, "port", info.port.unwrap_or_default());
+    port(out, "securePort", info.secure_port.unwrap_or_default());
     if !form.compact {
         plain(out, "countryId", info.country.unwrap_or(1));
     }

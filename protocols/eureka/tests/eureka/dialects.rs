@@ -61,18 +61,29 @@ async fn the_list_of_all_is_one_thing_in_four_forms() {
     let members: Vec<&str> = instance.keys().map(String::as_str).collect();
     assert_eq!(
         members,
-        ["app", "dataCenterInfo", "hostName", "instanceId", "ipAddr", "lastUpdatedTimestamp", "port", "securePort",
-            "secureVipAddress", "status", "vipAddress"]
+        [
+            "app",
+            "dataCenterInfo",
+            "hostName",
+            "instanceId",
+            "ipAddr",
+            "lastUpdatedTimestamp",
+            "port",
+            "securePort",
+            "secureVipAddress",
+            "status",
+            "vipAddress"
+        ]
     );
     for path in ["/eureka/apps", "/eureka/apps/delta"] {
         for accept in ["application/json", "application/xml"] {
             let plain = world.ask(Method::GET, path, &[("accept", accept)], "").await;
             let packed = [("accept", accept), ("accept-encoding", "gzip, deflate")];
             let packed = world.ask(Method::GET, path, &packed, "").await;
-            assert_eq!((&packed.headers["content-encoding"], &packed.headers["content-type"]), (
-                &"gzip".parse().unwrap(),
-                &accept.parse().unwrap()
-            ));
+            assert_eq!(
+                (&packed.headers["content-encoding"], &packed.headers["content-type"]),
+                (&"gzip".parse().unwrap(), &accept.parse().unwrap())
+            );
             let mut unpacked = Vec::new();
             GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
             assert_eq!(unpacked, plain.body);
@@ -115,7 +126,8 @@ async fn namespaces_are_apart() {
     let world = world().await;
     let body = json!({ "instance": java("WEB", "w") }).to_string();
     for namespace in ["blue", "green"] {
-        let answer = world.ask(Method::POST, &format!("/eureka/{namespace}/apps/WEB"), &[], body.clone()).await;
+        let answer =
+            world.ask(Method::POST, &format!("/eureka/{namespace}/apps/WEB"), &[], body.clone()).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
     }
     assert_eq!(world.delete("/eureka/green/v2/apps/WEB/w").await, StatusCode::OK);

@@ -68,7 +68,10 @@ async fn the_same_id_on_two_nodes_is_two_instances() {
         all["application"]["instance"].as_array().unwrap().iter().map(|one| &one["instanceId"]).collect();
     assert_eq!(ids, ["web-1:app", "web-2:app"]);
     assert_eq!(world.get("/eureka/instances/web-2:app").await.status, StatusCode::OK);
-    assert_eq!(world.put("/eureka/apps/USER-SERVICE/WEB-1:app/status?value=OUT_OF_SERVICE").await, StatusCode::OK);
+    assert_eq!(
+        world.put("/eureka/apps/USER-SERVICE/WEB-1:app/status?value=OUT_OF_SERVICE").await,
+        StatusCode::OK
+    );
     assert_eq!(world.delete("/eureka/apps/USER-SERVICE/web-2:app").await, StatusCode::OK);
     assert_eq!(world.health("user-service", "app"), Health::OutOfService);
 }
@@ -89,7 +92,10 @@ async fn what_eureka_registers_is_known_to_all() {
     drop(view);
     world.deregister_elsewhere("user-service", "h:user-service:8080").await;
     assert_eq!(world.get("/eureka/apps/USER-SERVICE").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(world.put("/eureka/apps/USER-SERVICE/h:user-service:8080?status=UP").await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.put("/eureka/apps/USER-SERVICE/h:user-service:8080?status=UP").await,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]

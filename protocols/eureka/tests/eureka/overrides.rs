@@ -12,9 +12,15 @@ async fn a_status_laid_over_stays_whatever_the_client_says() {
     world.register(&java("WEB", "w")).await;
     assert_eq!(world.put("/eureka/apps/WEB/w/status?value=OUT_OF_SERVICE").await, StatusCode::OK);
     let shown = world.instance("WEB", "w").await;
-    assert_eq!((&shown["status"], &shown["overriddenStatus"]), (&json!("OUT_OF_SERVICE"), &json!("OUT_OF_SERVICE")));
+    assert_eq!(
+        (&shown["status"], &shown["overriddenStatus"]),
+        (&json!("OUT_OF_SERVICE"), &json!("OUT_OF_SERVICE"))
+    );
     assert_eq!(world.health("web", "w"), Health::OutOfService);
-    assert_eq!(world.put("/eureka/apps/WEB/w?status=UP&lastDirtyTimestamp=1700000000000").await, StatusCode::OK);
+    assert_eq!(
+        world.put("/eureka/apps/WEB/w?status=UP&lastDirtyTimestamp=1700000000000").await,
+        StatusCode::OK
+    );
     world.register(&java("WEB", "w")).await;
     assert_eq!(world.status("WEB", "w").await, "OUT_OF_SERVICE");
     let all = world.get("/eureka/serverinfo/statusoverrides").await.json();
@@ -49,7 +55,10 @@ async fn statuses_have_one_meaning_in_every_protocol() {
         ("UNKNOWN", Health::Critical),
     ] {
         world.register(&but(java("WEB", status), json!({ "status": status }))).await;
-        assert_eq!((world.health("web", status), world.status("WEB", status).await), (health, status.to_owned()));
+        assert_eq!(
+            (world.health("web", status), world.status("WEB", status).await),
+            (health, status.to_owned())
+        );
         assert_eq!(world.put(&format!("/eureka/apps/WEB/UP/status?value={status}")).await, StatusCode::OK);
         assert_eq!((world.health("web", "UP"), world.status("WEB", "UP").await), (health, status.to_owned()));
     }

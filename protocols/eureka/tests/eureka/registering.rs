@@ -26,12 +26,18 @@ async fn who_registers_is_found_until_it_cancels() {
         }
     }
     assert_eq!(instance["overriddenstatus"], "UNKNOWN");
-    assert_eq!(world.get("/eureka/v2/apps/user-service").await.json()["application"]["instance"][0], *instance);
+    assert_eq!(
+        world.get("/eureka/v2/apps/user-service").await.json()["application"]["instance"][0],
+        *instance
+    );
     assert_eq!(world.get("/eureka/instances/a%3A1").await.json()["instance"]["app"], "USER-SERVICE");
     assert_eq!(world.delete("/eureka/apps/USER-SERVICE/a:1").await, StatusCode::OK);
     assert_eq!(world.delete("/eureka/apps/USER-SERVICE/a:1").await, StatusCode::NOT_FOUND);
     let none = world.get("/eureka/apps").await.json();
-    assert_eq!((&none["applications"]["application"], &none["applications"]["apps__hashcode"]), (&json!([]), &json!("")));
+    assert_eq!(
+        (&none["applications"]["application"], &none["applications"]["apps__hashcode"]),
+        (&json!([]), &json!(""))
+    );
     for gone in ["apps/USER-SERVICE", "apps/USER-SERVICE/a:1", "instances/a:1"] {
         let answer = world.get(&format!("/eureka/{gone}")).await;
         assert_eq!((answer.status, answer.text()), (StatusCode::NOT_FOUND, ""), "{gone}");
@@ -167,13 +173,18 @@ async fn what_is_not_spoken_is_said() {
     assert_eq!(world.put("/eureka/asg/x/status?value=ENABLED").await, StatusCode::BAD_REQUEST);
     assert_eq!(world.get("/eureka/nowhere/at/all").await.status, StatusCode::NOT_FOUND);
     let answer = world.ask(Method::POST, "/eureka/apps", &[], "").await;
-    assert_eq!((answer.status, &answer.headers["allow"]), (StatusCode::METHOD_NOT_ALLOWED, &"GET".parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers["allow"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"GET".parse().unwrap())
+    );
 }
 
 #[tokio::test]
 async fn the_page_for_people_shows_who_is_there() {
     let world = world().await;
-    world.register(&but(java("WEB", "w"), json!({ "metadata": { "x": "<script>" }, "vipAddress": "web" }))).await;
+    world
+        .register(&but(java("WEB", "w"), json!({ "metadata": { "x": "<script>" }, "vipAddress": "web" })))
+        .await;
     world.register(&but(java("WEB", "<b>w</b>"), json!({}))).await;
     let page = world.get("/").await;
     assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"));

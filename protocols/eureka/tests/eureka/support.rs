@@ -22,7 +22,7 @@ pub(crate) struct World {
     pub(crate) script: Arc<Script>,
     pub(crate) registry: Registry,
     client: Client<HttpConnector, Full<Bytes>>,
-    stop: Arc<Stopping>,
+    _stop: Arc<Stopping>,
 }
 
 struct Stopping(Stop);
@@ -75,7 +75,7 @@ pub(crate) async fn world_at(listen: &str, settings: &str) -> World {
     let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    World { address, script, registry, client, stop: Arc::new(Stopping(stop)) }
+    World { address, script, registry, client, _stop: Arc::new(Stopping(stop)) }
 }
 
 impl World {
