@@ -34,6 +34,8 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
     Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.

@@ -22,7 +22,7 @@ pub(crate) fn command(tool: Tool, suite: &Path, program: &str, scratch: &Path) -
         Tool::Python => python(suite, &program, scratch),
         Tool::Go => go(&program, scratch),
         Tool::Java => java(&program),
-        Tool::Node => node(&program, scratch),
+        Tool::Node => node(suite, &program, scratch),
     }
 }
 
@@ -75,12 +75,13 @@ fn java(program: &Path) -> Result<Command, String> {
 }
 
 /// The folder is copied, so that installing never writes into the sources.
-fn node(program: &Path, scratch: &Path) -> Result<Command, String> {
+fn node(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, String> {
     if !installed("node", "--version") || !installed("npm", "--version") {
         return Err("node or npm is not installed".to_owned());
     }
     let Some(folder) = program.parent() else { return Err("a driver without a folder".to_owned()) };
-    let copy = scratch.join("node");
+    let name = suite.file_name().unwrap_or_default().to_string_lossy();
+    let copy = scratch.join(format!("node-{name}"));
     let manifest = ["package.json", "package-lock.json"].map(|name| folder.join(name));
     once(&copy, &manifest, || {
         std::fs::create_dir_all(&copy).map_err(|error| error.to_string())?;
