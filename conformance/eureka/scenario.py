@@ -45,6 +45,12 @@ def statuses(app):
     return {one["instanceId"]: one["status"] for one in instances}
 
 
+def shown(app, id):
+    found = http.get(f"apps/{app}/{id}").json()["instance"]
+    found["leaseInfo"].pop("lastRenewalTimestamp")
+    return found
+
+
 def client(name, port, **more):
     return EurekaClient(
         eureka_server=URL, app_name=name, instance_host="127.0.0.1", instance_ip="127.0.0.1", instance_port=port,
@@ -82,6 +88,13 @@ def elsewhere():
         await one.delete_status_override()
         # Its next heartbeat is answered with 404, and it registers again.
         await until("it is back", lambda: "UP" in statuses("known-to-all").values())
+        maintenance = "/v1/agent/service/maintenance/127.0.0.1:known-to-all:9091"
+        before = shown("known-to-all", "127.0.0.1:known-to-all:9091")
+        equal(consul.put(maintenance + "?enable=true&reason=disk").status_code, 200, "maintenance by Consul")
+        during = shown("known-to-all", "127.0.0.1:known-to-all:9091")
+        equal(during, {**before, "status": "OUT_OF_SERVICE"}, "in maintenance, and otherwise as it was")
+        equal(consul.put(maintenance + "?enable=false").status_code, 200, "the end of it")
+        equal(shown("known-to-all", "127.0.0.1:known-to-all:9091"), before, "as before")
         await one.stop()
 
     wait(run())

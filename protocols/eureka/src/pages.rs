@@ -102,8 +102,8 @@ impl Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let some = Status::ALL.iter().zip(self.0).filter(|(_, count)| *count > 0);
-        some.map(|(status, count)| write!(f, "{}_{count}_", status.as_str())).collect()
+        let mut some = Status::ALL.iter().zip(self.0).filter(|(_, count)| *count > 0);
+        some.try_for_each(|(status, count)| write!(f, "{}_{count}_", status.as_str()))
     }
 }
 

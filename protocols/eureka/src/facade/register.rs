@@ -29,12 +29,10 @@ pub(crate) async fn enrol(
     let wish = Enrol { given, linger: state.config.linger.0, by_peer };
     let committed = state.context.registry.submit(caller, wish).await?;
     let (Enrolled::Taken { key } | Enrolled::Kept { key }) = &committed.reply;
-    // A registration that changes nothing makes no commit, and is a sign of life all the same.
-    if !committed.changed {
-        let view = state.context.registry.view(caller)?;
-        if let Some(found) = view.instance(key) {
-            state.keep_alive(caller, found).await?;
-        }
+    // A registration is a sign of life, also where it changed nothing.
+    let view = state.context.registry.view(caller)?;
+    if let Some(found) = view.instance(key) {
+        state.keep_alive(caller, found).await?;
     }
     Ok(committed.reply)
 }

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use switchboard_model::{Annex, Instance, Rejection};
 
@@ -89,11 +87,8 @@ impl Words {
 
     /// The annex `before` with these words, and what other protocols said in it.
     pub(crate) fn annex(&self, before: &Annex) -> Result<Annex, Rejection> {
-        let others = before.iter().filter(|(name, _)| &***name != ORIGIN);
-        let others = others.map(|(name, bytes)| (name.clone(), bytes.clone()));
         // A structure of texts and numbers always has a JSON form.
-        let ours = (*self != Words::default())
-            .then(|| (Arc::from(ORIGIN), serde_json::to_vec(self).unwrap_or_default().into()));
-        Annex::new(others.chain(ours))
+        let ours = (*self != Words::default()).then(|| serde_json::to_vec(self).unwrap_or_default().into());
+        before.with(ORIGIN, ours)
     }
 }
