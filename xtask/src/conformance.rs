@@ -34,6 +34,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
     Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
     Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
@@ -82,6 +83,8 @@ fn run_driver(
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
     command.envs(server.urls());
+    // For drivers that need a server in a state of its own, again and again.
+    command.env("SWITCHBOARD_BINARY", binary);
     command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
     command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
     let mut tally = Tally::default();

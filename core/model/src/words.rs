@@ -169,7 +169,10 @@ mod tests {
     fn a_protocol_changes_its_own_words_and_nobody_elses() {
         let both = Annex::default().with("a", Some("1".into())).unwrap().with("b", Some("2".into())).unwrap();
         let changed = both.with("a", Some("3".into())).unwrap();
-        assert_eq!((changed.get("a").unwrap(), changed.get("b").unwrap()), (&Bytes::from("3"), &Bytes::from("2")));
+        assert_eq!(
+            (changed.get("a").unwrap(), changed.get("b").unwrap()),
+            (&Bytes::from("3"), &Bytes::from("2"))
+        );
         assert_eq!(changed.with("a", None).unwrap(), Annex::new([("b".into(), "2".into())]).unwrap());
     }
 
