@@ -82,7 +82,13 @@ pub(crate) struct Born {
 
 impl Words {
     pub(crate) fn of(instance: &Instance) -> Words {
-        instance.annex.get(ORIGIN).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+        let kept = instance.annex.get(ORIGIN).and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let words: Words = kept.unwrap_or_default();
+        match &*instance.origin {
+            ORIGIN => words,
+            // Another protocol registered it since, with other words: those of the client then are not true any more.
+            _ => Words { born: None, by_peer: false, ..words },
+        }
     }
 
     /// The annex `before` with these words, and what other protocols said in it.

@@ -87,10 +87,7 @@ impl Enrol {
             by_peer: self.by_peer,
             born: Some(born.clone()),
         };
-        let own_annex = match before {
-            Some(view) if Words::of(&view.instance).born.is_some() => view.instance.annex.clone(),
-            _ => Annex::default(),
-        };
+        let own_annex = before.map_or_else(Annex::default, |view| view.instance.annex.clone());
         let key = before.map_or_else(|| instance.key.clone(), |view| view.key().clone());
         let state = lifecycle(status, alive.map(|view| view.instance.lifecycle));
         let with = |words: &Words| -> Result<Instance, Rejection> {

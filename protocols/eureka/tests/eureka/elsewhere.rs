@@ -108,3 +108,16 @@ async fn the_name_keeps_the_case_of_whoever_came_first() {
     assert_eq!(world.instance("User-Service", "u1").await["vipAddress"], "User-Service");
     assert_eq!(world.instance("User-Service", "u2").await["vipAddress"], "user-service");
 }
+
+/// The annex outlives a registration through another protocol, and what it says of the address is old then.
+#[tokio::test]
+async fn what_another_protocol_registers_anew_is_told_as_it_is_now() {
+    let world = world().await;
+    world.register(&java("USER-SERVICE", "u1")).await;
+    world.register_elsewhere("u1", |_| {}).await;
+    let shown = world.instance("user-service", "u1").await;
+    assert_eq!((&shown["ipAddr"], &shown["hostName"]), (&json!("192.168.1.100"), &json!("192.168.1.100")));
+    assert_eq!(shown["port"]["$"], 8080);
+    world.register(&java("USER-SERVICE", "u1")).await;
+    assert_eq!(world.instance("user-service", "u1").await["ipAddr"], "10.0.0.1");
+}
