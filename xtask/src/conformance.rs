@@ -40,6 +40,8 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "consul/template", tool: Tool::Python, program: "template/run.py" },
     Driver { name: "consul/prometheus", tool: Tool::Go, program: "prometheus/discovery.go" },
     Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
+    Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.

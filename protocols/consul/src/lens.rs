@@ -9,14 +9,14 @@ mod node;
 mod probe;
 mod query;
 mod session;
+mod shown;
 mod template;
 
 use crate::refusal::Refusal;
 
 pub(crate) use alias::Alias;
 pub(crate) use check::{
-    HEARTBEAT, OUT_OF_SERVICE, Place, alias_of, as_status, check_from_body, check_from_catalog,
-    check_to_wire, check_typed_by_definition, checks_of, checks_of_node, cut,
+    Place, alias_of, as_status, check_from_body, check_from_catalog, check_typed_by_definition, cut,
 };
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{
@@ -28,6 +28,7 @@ pub(crate) use query::check_query;
 pub(crate) use session::{
     DELAYS, Hold, LOCKS, LONGEST_DELAY, SESSIONS, Session, delay_key, hold_key, session_key, session_to_wire,
 };
+pub(crate) use shown::{HEARTBEAT, OUT_OF_SERVICE, check_to_wire, checks_of, checks_of_node};
 pub(crate) use template::Template;
 
 /// Consul's community edition knows one namespace and one partition.

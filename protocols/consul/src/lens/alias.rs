@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use switchboard_model::{Check, CheckKey, Name, NodeKey, Owner, Status};
 use switchboard_registry::{Output, Snapshot};
 
-use super::check::{as_status, checks_of, checks_of_node};
+use super::check::as_status;
+use super::shown::{checks_of, checks_of_node};
 use crate::identity::SERF;
 use crate::plan::on_node;
 use crate::wire::{self, CheckBody};
