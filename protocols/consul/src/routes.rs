@@ -41,6 +41,7 @@ pub(crate) const ROUTES: &[Route] = routes! {
     "GET" "/v1/agent/services" => facade::agent::services;
     "GET" "/v1/agent/checks" => facade::agent::checks;
     "GET" "/v1/agent/service/" => facade::agent::service;
+    "GET" "/v1/agent/connect/ca/roots" => facade::agent::authorities;
     "PUT" "/v1/agent/service/register" => facade::register::service;
     "PUT" "/v1/agent/service/deregister/" => facade::register::deregister_service;
     "PUT" "/v1/agent/service/maintenance/" => facade::register::service_maintenance;
