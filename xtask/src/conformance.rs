@@ -48,6 +48,7 @@ const DRIVERS: &[Driver] = &[
     always("native/openapi", Tool::Python, "openapi.py"),
     always("dns/scenario", Tool::Python, "scenario.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),
+    always("consul/oracle", Tool::Python, "oracle/run.py"),
     always("consul/api", Tool::GoTest, "api/v1.18.1/api.tests"),
     always("consul/watch", Tool::GoTest, "api/v1.18.1/watch.tests"),
     on_demand("consul/api-1.25", Tool::GoTest, "api/v1.25.1/api.tests"),
@@ -99,6 +100,8 @@ fn run_driver(
     } else {
         tools::command(driver.tool, &folder, driver.program, &scratch).map(|mut command| {
             command.envs(urls);
+            // For drivers that need a server in a state of its own, again and again.
+            command.env("SWITCHBOARD_BINARY", binary);
             command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
             command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
             told(driver.name, &mut command, limit)

@@ -74,7 +74,7 @@ enum Command {
     },
     /// Build server and load generator for release and print the table of measurements.
     Bench {
-        /// Passed on to `switchboard-loadgen table`.
+        /// Passed on to `switchboard-loadgen table`, or after the word `consul` to `switchboard-loadgen consul`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
