@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import os
+import re
 from dataclasses import dataclass
 
 NOTHING = "<nothing>"
@@ -66,8 +67,13 @@ def in_order(value):
     if isinstance(value, dict):
         return {key: in_order(one) for key, one in value.items()}
     if isinstance(value, list):
-        return sorted((in_order(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+        return sorted((in_order(one) for one in value), key=place)
     return value
+
+
+def place(value):
+    """Where a value stands when order means nothing: nothing and empty stand alike."""
+    return re.sub(r"null|\[\]|\{\}", "", json.dumps(value, sort_keys=True))
 
 
 class Allowed:

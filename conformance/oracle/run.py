@@ -4,7 +4,7 @@ import os
 import time
 import tomllib
 
-from tap import check, finish, report, skip
+from tap import check, finish, report
 
 from . import store
 from .ask import ask
@@ -80,6 +80,7 @@ def judge(script, recorded, mine, allowed, awaited):
             alike += 1
     if late:
         what = script.awaiting or "what awaited.txt names"
-        skip(script.name, f"{late} of {alike + late + bad} answers await {what}")
+        # Known and listed, so neither a failure nor something that could not be run.
+        print(f"   awaited - {script.name}: {late} of {alike + late + bad} answers differ as {what}")
     if not bad:
         report(f"{script.name}: {alike} answers are those of the real server")

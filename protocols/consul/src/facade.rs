@@ -32,7 +32,8 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
-use switchboard_model::{Name, NodeKey};
+use switchboard_model::{Name, NodeKey, Revision};
+use switchboard_registry::plan::PutNode;
 use switchboard_registry::{Caller, Output};
 use tower_service::Service;
 

@@ -88,6 +88,11 @@ impl Writer for Agent {
         {
             body[field] = service[field].clone();
         }
+        // Where no agent is, one that registers is news in itself.
+        let checks = element["Checks"].as_array().unwrap();
+        if !checks.iter().any(|check| check["CheckID"] == "serfHealth") {
+            return;
+        }
         let node = element["Node"]["Node"].as_str().unwrap();
         put(server, &format!("/node/{node}/v1/agent/service/register"), &body);
     }

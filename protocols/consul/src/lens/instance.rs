@@ -65,7 +65,9 @@ pub(crate) fn maintenance_moved(before: &Instance, after: &Instance) -> Result<A
 pub(crate) fn maintained(instance: &Instance, reason: Option<&str>) -> Result<Instance, Rejection> {
     let words = Words { maintenance: reason.unwrap_or_default().to_owned(), ..Words::of(instance) };
     let lifecycle = if reason.is_some() { Lifecycle::OutOfService } else { Lifecycle::Up };
-    Ok(Instance { lifecycle, annex: words.annex()?, ..instance.clone() })
+    // What other protocols said about it stays.
+    let annex = instance.annex.with("consul", words.annex()?.get("consul").cloned())?;
+    Ok(Instance { lifecycle, annex, ..instance.clone() })
 }
 
 /// Where a service is registered.
