@@ -55,7 +55,9 @@ const DRIVERS: &[Driver] = &[
     always("consul/api", Tool::GoTest, "api/v1.18.1/api.tests"),
     always("consul/watch", Tool::GoTest, "api/v1.18.1/watch.tests"),
     on_demand("consul/api-1.25", Tool::GoTest, "api/v1.25.1/api.tests"),
+    on_demand("consul/watch-1.25", Tool::GoTest, "api/v1.25.1/watch.tests"),
     on_demand("consul/api-1.34", Tool::GoTest, "api/v1.34.5/api.tests"),
+    on_demand("consul/watch-1.34", Tool::GoTest, "api/v1.34.5/watch.tests"),
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.

@@ -22,6 +22,7 @@ mod upkeep;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
@@ -35,6 +36,7 @@ use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs
 use switchboard_model::{Name, NodeKey, Revision};
 use switchboard_registry::plan::PutNode;
 use switchboard_registry::{Caller, Output};
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use crate::answer::{Answer, Body, is_gzip_accepted};
@@ -48,18 +50,21 @@ use crate::plan::EnsureNode;
 use crate::queries::Remembered;
 use crate::refusal::Refusal;
 use crate::routes;
+use crate::socket::Socket;
 use query_run::QuerySets;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
     let listener = Listener::bind("consul", &config.listen())?;
     let here = Here::new(&config, listener.address())?;
-    Ok(Box::new(Consul { config, listener, here }))
+    let socket = config.socket.as_deref().map(Socket::bind).transpose()?;
+    Ok(Box::new(Consul { config, listener, socket, here }))
 }
 
 struct Consul {
     config: Config,
     listener: Listener,
+    socket: Option<Socket>,
     here: Here,
 }
 
@@ -92,10 +97,20 @@ impl Facade for Consul {
         }));
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
         let ours = tokio::spawn(state.clone().begin());
+        // Where the listener is reached from this machine.
+        let mut inside = self.listener.address();
+        if inside.ip().is_unspecified() {
+            inside.set_ip(match inside.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let socket = self.socket.map(|socket| tokio::spawn(socket.carry(inside, limits.connections)));
         let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
         upkeep.abort();
+        socket.inspect(JoinHandle::abort);
         Ok(())
     }
 }

@@ -27,8 +27,10 @@ const WITHOUT_EFFECT: &[&str] = &[
     "segments",
     "server",
     "skip_leave_on_interrupt",
-    "version",
 ];
+
+/// What harnesses are from before which say the version of the server themselves.
+const VERSION_BEFORE: &str = "1.14.11";
 
 pub(super) fn run(binary: &Path, arguments: &[String]) -> anyhow::Result<()> {
     match arguments.first().map(String::as_str) {
@@ -41,16 +43,16 @@ pub(super) fn run(binary: &Path, arguments: &[String]) -> anyhow::Result<()> {
             Ok(())
         }
         Some("agent") => {
-            let config = agent(arguments.get(1..).unwrap_or_default())?;
-            Err(super::become_server(&mut serve(binary, &config)?))
+            let (config, services) = agent(arguments.get(1..).unwrap_or_default())?;
+            Err(super::become_server(&mut serve(binary, &config, services.as_deref())?))
         }
         other => bail!("this stands in for `consul agent` and `consul version`, not for {other:?}"),
     }
 }
 
-/// The files of the command line, the later ones over the earlier.
-fn agent(arguments: &[String]) -> anyhow::Result<Map<String, Value>> {
-    let mut config = Map::new();
+/// The configuration of the command line, and a file of services beside it.
+fn agent(arguments: &[String]) -> anyhow::Result<(Map<String, Value>, Option<PathBuf>)> {
+    let (mut config, mut services) = (Map::new(), None);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let (flag, value) = match argument.split_once('=') {
@@ -61,16 +63,28 @@ fn agent(arguments: &[String]) -> anyhow::Result<Map<String, Value>> {
         match flag.trim_start_matches('-') {
             "config-file" => {
                 let text = std::fs::read_to_string(value).with_context(|| value.to_owned())?;
-                config.extend(serde_json::from_str::<Map<String, Value>>(&text)?);
+                let fields = match text.trim() {
+                    "" => Map::new(),
+                    text => serde_json::from_str::<Map<String, Value>>(text)?,
+                };
+                let is_of_services = |(key, _): (&String, _)| {
+                    matches!(key.as_str(), "service" | "services" | "check" | "checks")
+                };
+                // What is empty now is filled when the agent runs.
+                if fields.iter().all(is_of_services) {
+                    services = Some(PathBuf::from(value));
+                } else {
+                    config.extend(fields);
+                }
             }
             _ => bail!("{flag} is not among the flags that this stand-in knows"),
         }
     }
-    Ok(config)
+    Ok((config, services))
 }
 
 /// Our own command for it.
-fn serve(binary: &Path, config: &Map<String, Value>) -> anyhow::Result<Command> {
+fn serve(binary: &Path, config: &Map<String, Value>, services: Option<&Path>) -> anyhow::Result<Command> {
     let data = PathBuf::from(text(config, "data_dir").context("data_dir is missing")?);
     std::fs::create_dir_all(&data)?;
     let file = data.join("switchboard.toml");
@@ -78,6 +92,9 @@ fn serve(binary: &Path, config: &Map<String, Value>) -> anyhow::Result<Command> 
     let port = |name: &str| config.get("ports").and_then(|ports| ports.get(name)).and_then(Value::as_i64);
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(file).arg("--data-dir").arg(data.join("records"));
+    if let Some(services) = services {
+        command.arg("--consul-services").arg(services);
+    }
     for (protocol, name) in [("consul", "http"), ("dns", "dns")] {
         let Some(port) = port(name).filter(|port| *port > 0) else { continue };
         command.args(["--only", protocol, "--listen", &format!("{protocol}=127.0.0.1:{port}")]);
@@ -92,16 +109,25 @@ fn text<'a>(config: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 /// The sections of our configuration.
 fn settings(config: &Map<String, Value>) -> anyhow::Result<Value> {
     let (mut consul, mut dns) = (Map::new(), Map::new());
+    consul.insert("version".to_owned(), VERSION_BEFORE.into());
     for (key, value) in config {
         match key.as_str() {
             "datacenter" | "node_name" => {
                 consul.insert(key.clone(), value.clone());
                 dns.insert(key.clone(), value.clone());
             }
-            "node_id" | "node_meta" if !value.is_null() => {
+            "node_id" | "node_meta" | "version" if !value.is_null() => {
                 consul.insert(key.clone(), value.clone());
             }
-            "data_dir" | "ports" | "node_id" | "node_meta" => {}
+            "data_dir" | "ports" | "node_id" | "node_meta" | "version" => {}
+            "addresses" => {
+                let http = value.get("http").and_then(Value::as_str).unwrap_or_default();
+                if let Some(path) = http.strip_prefix("unix://") {
+                    consul.insert("socket".to_owned(), path.into());
+                } else if !http.is_empty() {
+                    eprintln!("consul: addresses.http = {http} is not something this stand-in can pass on");
+                }
+            }
             known if WITHOUT_EFFECT.contains(&known) => {}
             // Said in the log of the suite: a test that fails for it is not left without a reason.
             other => eprintln!("consul: {other} = {value} is not something this stand-in can pass on"),

@@ -13,7 +13,7 @@ use crate::identity::{Here, NODELESS};
 use crate::lens::{Given, NodeWords, check_typed_by_definition, default_only, instance_from_body, node_id};
 use crate::plan::{RegisterInCatalog, on_node};
 use crate::refusal::Refusal;
-use crate::wire::{CatalogDeregister, CatalogRegister};
+use crate::wire::{CatalogCheck, CatalogDeregister, CatalogRegister};
 
 pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogRegister = ask.json(&state.config.limits).await?;
@@ -41,14 +41,18 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     } else {
         Some(node(&state.here, &body, key.clone(), &address)?)
     };
-    if node.is_none() && !nodeless {
+    // A service that has an address may come before its node; all else needs one.
+    let of_service = |check: &CatalogCheck| !check.service_id.is_empty();
+    if node.is_none()
+        && !nodeless
+        && !(body.service.as_ref().is_some_and(|service| !service.address.is_empty())
+            && body.check.iter().chain(&body.checks).all(of_service))
+    {
         return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
     }
-    let given = Given {
-        node: node.as_ref().map(|node| node.key.node.clone()),
-        node_address: &address,
-        by_agent: false,
-    };
+    let on = (!nodeless).then(|| key.clone());
+    let given =
+        Given { node: on.as_ref().map(|key| key.node.clone()), node_address: &address, by_agent: false };
     if body.service.as_ref().is_some_and(|service| !service.name.is_empty()) {
         // What agents call the name is called the service here.
         return Err(Refusal::bad("Request decode failed: json: unknown field \"Name\""));
@@ -80,7 +84,7 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         }
         checks.push((service_id, check_typed_by_definition(Owner::Node(key.clone()), check)?));
     }
-    let wish = RegisterInCatalog { node, skip_node: body.skip_node_update, instance, checks };
+    let wish = RegisterInCatalog { on, node, skip_node: body.skip_node_update, instance, checks };
     state.context.registry.submit(&ask.caller, wish).await?;
     Ok(Answer::bytes("true"))
 }

@@ -170,12 +170,30 @@ impl State {
                 create_index: 0,
                 modify_index: 0,
             }}),
-            Seen::Node(facts) => json!({ "Node": node_to_wire(&self.here, Some(facts), None) }),
+            Seen::Node(facts) => {
+                let mut node = json!(node_to_wire(&self.here, Some(facts), None));
+                empty_is_null(&mut node, &["TaggedAddresses", "Meta"]);
+                json!({ "Node": node })
+            }
             Seen::Service(view) => json!({ "Service": service_to_wire(view) }),
             Seen::Check(node, instance, check) => {
                 let instance = instance.as_ref().map(|view| &view.instance.value);
-                json!({ "Check": check_to_wire(node, instance, check, None) })
+                let mut check = json!(check_to_wire(node, instance, check, None));
+                empty_is_null(&mut check, &["ServiceTags"]);
+                json!({ "Check": check })
             }
+        }
+    }
+}
+
+/// In a transaction's results, and nowhere else, Consul says null of what nobody gave.
+fn empty_is_null(value: &mut Value, names: &[&str]) {
+    for name in names {
+        let Some(field) = value.get_mut(*name) else { continue };
+        let is_empty = field.as_object().is_some_and(serde_json::Map::is_empty)
+            || field.as_array().is_some_and(Vec::is_empty);
+        if is_empty {
+            *field = Value::Null;
         }
     }
 }

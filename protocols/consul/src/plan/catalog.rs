@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_model::{
-    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, Noun, Owner, Probe, Record, RecordKey, Rejection,
+    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, NodeKey, Noun, Owner, Probe, Record, RecordKey,
+    Rejection,
 };
 use switchboard_registry::plan::Plan;
 use switchboard_registry::plan::{Deregister, Keep, PutNode, Register};
@@ -15,6 +16,8 @@ use crate::lens::{HEARTBEAT, OUT_OF_SERVICE};
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterInCatalog {
     /// None: the node that stands for all instances without one.
+    pub(crate) on: Option<NodeKey>,
+    /// What is known of that node.
     pub(crate) node: Option<Node>,
     /// Leave the node as it is where there is one.
     pub(crate) skip_node: bool,
@@ -28,7 +31,7 @@ impl Intent for RegisterInCatalog {
 
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<()>, Rejection> {
         let mut plan = Plan::default();
-        let node = self.node.as_ref().map(|node| &node.key);
+        let node = self.on.as_ref();
         if let Some(node) = &self.node {
             let is_known = at.node(&node.key).is_some_and(|view| view.facts.node.is_some());
             if !(is_known && self.skip_node) {
