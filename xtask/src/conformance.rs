@@ -34,7 +34,7 @@ const fn always(name: &'static str, tool: Tool, program: &'static str) -> Driver
     Driver { name, tool, program, only_full: false }
 }
 
-/// Runs with `--full`, or by its name.
+/// Runs with `--full`, or by its name or that of its suite.
 const fn on_demand(name: &'static str, tool: Tool, program: &'static str) -> Driver {
     Driver { name, tool, program, only_full: true }
 }
@@ -51,6 +51,8 @@ const DRIVERS: &[Driver] = &[
     always("consul/article", Tool::Python, "article/run.py"),
     always("consul/go", Tool::Go, "go/article.go"),
     always("consul/node", Tool::Node, "node/scenario.mjs"),
+    always("consul/template", Tool::Python, "template/run.py"),
+    always("consul/prometheus", Tool::Go, "prometheus/discovery.go"),
     always("consul/oracle", Tool::Python, "oracle/run.py"),
     always("consul/api", Tool::GoTest, "api/v1.18.1/api.tests"),
     always("consul/watch", Tool::GoTest, "api/v1.18.1/watch.tests"),
@@ -58,6 +60,8 @@ const DRIVERS: &[Driver] = &[
     on_demand("consul/watch-1.25", Tool::GoTest, "api/v1.25.1/watch.tests"),
     on_demand("consul/api-1.34", Tool::GoTest, "api/v1.34.5/api.tests"),
     on_demand("consul/watch-1.34", Tool::GoTest, "api/v1.34.5/watch.tests"),
+    always("eureka/scenario", Tool::Python, "scenario.py"),
+    always("eureka/node", Tool::Node, "node/scenario.mjs"),
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.
@@ -70,7 +74,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str, full: bool) -> anyhow::Resu
             || driver.name == name
             || driver.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
     };
-    let now = |driver: &&Driver| full || !driver.only_full || driver.name == name;
+    // Whoever names a suite means all of it.
+    let now = |driver: &&Driver| full || !driver.only_full || name != "all";
     let drivers: Vec<&Driver> = DRIVERS.iter().filter(asked).filter(now).collect();
     if drivers.is_empty() {
         let known: Vec<&str> = DRIVERS.iter().map(|driver| driver.name).collect();
@@ -80,16 +85,25 @@ pub(crate) fn run(workspace: &Workspace, name: &str, full: bool) -> anyhow::Resu
     let mut tally = Tally::default();
     for driver in drivers {
         println!("-- {}", driver.name);
-        tally.add(run_driver(workspace, &binary, driver, full)?);
+        let extent = Extent { whole: full || name != "all", full };
+        tally.add(run_driver(workspace, &binary, driver, &extent)?);
     }
     Ok(tally)
+}
+
+/// How much is run.
+struct Extent {
+    /// Not only what has its place in every run.
+    whole: bool,
+    /// Many more generated examples.
+    full: bool,
 }
 
 fn run_driver(
     workspace: &Workspace,
     binary: &std::path::Path,
     driver: &Driver,
-    full: bool,
+    extent: &Extent,
 ) -> anyhow::Result<Tally> {
     let suite = driver.name.split('/').next().unwrap_or_default();
     let folder = workspace.root.join("conformance").join(suite);
@@ -98,9 +112,9 @@ fn run_driver(
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
     let urls: Vec<_> = server.urls().collect();
-    let limit = if full { LIMIT_FULL } else { LIMIT };
+    let limit = if extent.full { LIMIT_FULL } else { LIMIT };
     let run = if driver.tool == Tool::GoTest {
-        let place = gotest::Place { scratch: &scratch, binary, urls: &urls, limit };
+        let place = gotest::Place { scratch: &scratch, binary, urls: &urls, limit, whole: extent.whole };
         gotest::run(&folder.join(driver.program), &place)
     } else {
         tools::command(driver.tool, &folder, driver.program, &scratch).map(|mut command| {
@@ -108,7 +122,7 @@ fn run_driver(
             // For drivers that need a server in a state of its own, again and again.
             command.env("SWITCHBOARD_BINARY", binary);
             command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
-            command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
+            command.env("SWITCHBOARD_CONFORMANCE_FULL", if extent.full { "1" } else { "" });
             told(driver.name, &mut command, limit)
         })
     };

@@ -1,6 +1,6 @@
 //! Tests that others wrote in Go, run as they are out of the module that they were published with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) struct Place<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) urls: &'a [(&'static str, String)],
     pub(crate) limit: Duration,
+    /// All tests, and not only the quick ones.
+    pub(crate) whole: bool,
 }
 
 /// Runs what the file lists; Err: why it cannot be run here.
@@ -38,10 +40,11 @@ pub(crate) fn run(list: &Path, place: &Place<'_>) -> Result<Tally, String> {
     });
     let command = command(&module, &tests, place).map_err(|error| error.to_string())?;
     let results = results(command, place.limit).map_err(|error| error.to_string())?;
-    for (name, expected) in &tests.expected {
+    let chosen: BTreeSet<&str> = tests.chosen(place.whole).collect();
+    for (name, expected) in tests.expected.iter().filter(|(name, _)| chosen.contains(name.as_str())) {
         judge(name, expected, results.get(name), &mut tally);
     }
-    said_of_the_rest(&tests);
+    said_of_the_rest(&tests, chosen.len());
     Ok(tally)
 }
 
@@ -102,7 +105,7 @@ fn command(module: &Path, tests: &Tests, place: &Place<'_>) -> anyhow::Result<Co
         let (_, value) = value.ok_or_else(|| anyhow::anyhow!("{ours} is not a variable of ours"))?;
         go.env(theirs, value);
     }
-    let chosen: Vec<&str> = tests.chosen().collect();
+    let chosen: Vec<&str> = tests.chosen(place.whole).collect();
     let timeout = format!("{}s", place.limit.as_secs());
     go.args(["-json", "-parallel", PARALLEL, "-timeout", &timeout]);
     go.args(["-run", &format!("^({})$", chosen.join("|")), &tests.package]);
@@ -157,17 +160,31 @@ fn judge(name: &str, expected: &Expected, outcome: Option<&Outcome>, tally: &mut
     tally.passed += 1;
 }
 
-/// The last lines that are not about starting and stopping.
+/// What the test says itself: its lines begin with where they are in its source, and go on further to the right.
 fn show(said: &[String]) {
-    let noise = ["=== ", "--- ", "CONFIG JSON:", "[INFO]", " INFO ", "freeport"];
-    let told = |line: &&String| !line.is_empty() && !noise.iter().any(|noise| line.contains(noise));
-    let lines: Vec<&String> = said.iter().filter(told).collect();
-    lines.iter().skip(lines.len().saturating_sub(SHOWN)).for_each(|line| println!("   | {line}"));
+    let mut is_own = false;
+    let told = said.iter().filter(|line| {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        let names_source =
+            text.split_once(".go:").is_some_and(|(file, _)| !file.contains(char::is_whitespace));
+        is_own = indent >= 4 && (names_source || is_own) && !text.contains("CONFIG JSON:");
+        is_own && !text.is_empty()
+    });
+    let lines: Vec<&String> = told.collect();
+    lines.iter().take(SHOWN).for_each(|line| println!("   | {line}"));
+    if lines.is_empty() {
+        said.iter().skip(said.len().saturating_sub(SHOWN)).for_each(|line| println!("   | {line}"));
+    }
 }
 
 /// Nobody shall believe that what did not run passed.
-fn said_of_the_rest(tests: &Tests) {
+fn said_of_the_rest(tests: &Tests, chosen: usize) {
     let mut rest: BTreeMap<String, usize> = BTreeMap::new();
+    let slow = tests.chosen(true).count() - chosen;
+    if slow > 0 {
+        rest.insert("they take their time, and run with the whole suite".to_owned(), slow);
+    }
     for expected in tests.expected.values() {
         match expected {
             Expected::Awaits(what) => *rest.entry(format!("awaiting {what}")).or_default() += 1,

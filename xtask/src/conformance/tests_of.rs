@@ -1,6 +1,6 @@
 //! Which tests of a foreign suite run here, and what is expected of each.
 //!
-//! A file of lines: first what to run and how (`package`, `launch`, `set`), then sections with names of tests:
+//! A file of lines: first what to run and how (`package`, `launch`, `quick`, `set`), then sections with names of tests:
 //!
 //! ```text
 //! package github.com/hashicorp/consul/api
@@ -21,6 +21,8 @@ pub(crate) struct Tests {
     pub(crate) tags: String,
     /// The program that the suite starts by itself.
     pub(crate) launch: Option<String>,
+    /// How the names of the tests begin that have their place in every run; none: all of them have.
+    quick: Vec<String>,
     /// Variables of the suite, by the variable of ours that they are given.
     pub(crate) set: Vec<(String, String)>,
     pub(crate) expected: BTreeMap<String, Expected>,
@@ -60,6 +62,7 @@ impl Tests {
         match word {
             "package" => value.clone_into(&mut self.package),
             "tags" => value.clone_into(&mut self.tags),
+            "quick" => self.quick.extend(value.split_whitespace().map(str::to_owned)),
             "launch" => self.launch = Some(value.to_owned()),
             "set" => {
                 let (theirs, ours) = value.split_once(' ').ok_or_else(|| format!("set {value} to what?"))?;
@@ -70,10 +73,14 @@ impl Tests {
         Ok(())
     }
 
-    /// The tests that are run.
-    pub(crate) fn chosen(&self) -> impl Iterator<Item = &str> {
+    /// The tests that are run: all that can be, or the quick ones.
+    pub(crate) fn chosen(&self, whole: bool) -> impl Iterator<Item = &str> {
         let runs = |expected: &Expected| matches!(expected, Expected::Pass | Expected::Fail(_));
-        self.expected.iter().filter(move |(_, expected)| runs(expected)).map(|(name, _)| name.as_str())
+        let all =
+            self.expected.iter().filter(move |(_, expected)| runs(expected)).map(|(name, _)| name.as_str());
+        all.filter(move |name| {
+            whole || self.quick.is_empty() || self.quick.iter().any(|quick| name.starts_with(quick))
+        })
     }
 }
 
@@ -95,9 +102,13 @@ mod tests {
 
     #[test]
     fn sections_say_what_is_expected() {
-        let tests = Tests::parse("package a/b\nset X Y\n\n[run]\nTestA\n# why\n[out] mesh\nTestB\n").unwrap();
+        let tests = Tests::parse(
+            "package a/b\nset X Y\nquick TestA\n\n[run]\nTestA\nTestC\n# why\n[out] mesh\nTestB\n",
+        )
+        .unwrap();
         assert_eq!((tests.package.as_str(), tests.set.len()), ("a/b", 1));
-        assert_eq!(tests.chosen().collect::<Vec<_>>(), ["TestA"]);
+        assert_eq!(tests.chosen(false).collect::<Vec<_>>(), ["TestA"]);
+        assert_eq!(tests.chosen(true).collect::<Vec<_>>(), ["TestA", "TestC"]);
         assert_eq!(tests.expected["TestB"], Expected::Out("mesh".into()));
         assert!(Tests::parse("[run]\nTestA\n[fails] x\nTestA").is_err());
         assert!(Tests::parse("[ran]\n").is_err());

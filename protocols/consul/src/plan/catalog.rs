@@ -6,7 +6,7 @@ use switchboard_model::{
     Rejection,
 };
 use switchboard_registry::plan::Plan;
-use switchboard_registry::plan::{Deregister, Keep, PutNode, Register};
+use switchboard_registry::plan::{DeleteNode, Deregister, Keep, PutNode, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
 use super::{on_node, once_each};
@@ -16,9 +16,9 @@ use crate::lens::{HEARTBEAT, OUT_OF_SERVICE};
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterInCatalog {
     /// None: the node that stands for all instances without one.
-    pub(crate) on: Option<NodeKey>,
-    /// What is known of that node.
     pub(crate) node: Option<Node>,
+    /// The node's earlier name: it goes with everything on it.
+    pub(crate) renamed: Option<NodeKey>,
     /// Leave the node as it is where there is one.
     pub(crate) skip_node: bool,
     pub(crate) instance: Option<Instance>,
@@ -31,12 +31,16 @@ impl Intent for RegisterInCatalog {
 
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<()>, Rejection> {
         let mut plan = Plan::default();
-        let node = self.on.as_ref();
+        let node = self.node.as_ref().map(|node| &node.key);
         if let Some(node) = &self.node {
             let is_known = at.node(&node.key).is_some_and(|view| view.facts.node.is_some());
             if !(is_known && self.skip_node) {
                 plan = PutNode { node: node.clone() }.plan(at, now)?.plan;
             }
+        }
+        if let Some(earlier) = self.renamed.as_ref().filter(|earlier| at.node(earlier).is_some()) {
+            let gone = DeleteNode { key: earlier.clone(), with_instances: true }.plan(at, now)?;
+            plan.writes.extend(gone.plan.writes);
         }
         let mut registered: Option<Arc<InstanceKey>> = None;
         if let Some(instance) = &self.instance {

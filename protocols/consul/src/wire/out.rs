@@ -195,9 +195,6 @@ pub(crate) struct Proxy(pub(crate) Option<serde_json::Map<String, Value>>);
 impl Serialize for Proxy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Nothing {}
-
-        #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
         struct NoProxy {
             mode: &'static str,
@@ -210,6 +207,9 @@ impl Serialize for Proxy {
         }
     }
 }
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Nothing {}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
