@@ -36,10 +36,8 @@ impl Mesh {
         {
             return Err(refused(&format!("Connect.{key}")));
         }
-        let destination = proxy.get("DestinationServiceName").and_then(Value::as_str).unwrap_or_default();
-        if body.kind == PROXY && destination.is_empty() {
-            let why = "Proxy.DestinationServiceName must be non-empty for Connect proxy services";
-            return Err(Refusal::bad(format!("Invalid Proxy: {why}")));
+        if body.kind == PROXY {
+            complete(body, &proxy)?;
         }
         let native = connect.get("Native").and_then(Value::as_bool).unwrap_or_default();
         Ok(Mesh { kind: body.kind.clone(), proxy, native })
@@ -77,6 +75,27 @@ impl Mesh {
 
     pub(super) fn own_connect(&self) -> Option<wire::Connect> {
         self.native.then(|| self.connect())
+    }
+}
+
+/// A proxy is one for something, and somewhere.
+fn complete(body: &ServiceBody, proxy: &Map<String, Value>) -> Result<(), Refusal> {
+    let is_somewhere = body.port != 0 || !body.ports.is_empty() || !body.socket_path.is_empty();
+    let destination = proxy.get("DestinationServiceName").and_then(Value::as_str).unwrap_or_default();
+    let missing = [
+        (!is_somewhere).then_some("Port or SocketPath must be set for a connect-proxy"),
+        destination
+            .is_empty()
+            .then_some("Proxy.DestinationServiceName must be non-empty for Connect proxy services"),
+    ];
+    let missing: Vec<&str> = missing.into_iter().flatten().collect();
+    let errors = if missing.len() == 1 { "1 error" } else { "2 errors" };
+    match missing.is_empty() {
+        true => Ok(()),
+        false => {
+            let list = missing.join("\n\t* ");
+            Err(Refusal::bad(format!("Validation failed: {errors} occurred:\n\t* {list}\n\n")))
+        }
     }
 }
 
