@@ -67,6 +67,7 @@ impl Here {
             datacenter: &self.datacenter,
             tagged_addresses: Default::default(),
             meta: wire::Pairs(None),
+            locality: None,
             create_index: 1,
             modify_index: 1,
         }
@@ -128,7 +129,7 @@ impl Here {
         let words = NodeWords {
             id,
             tagged: kinds.iter().map(|kind| ((*kind).to_owned(), agent.address.clone())).collect(),
-            is_nowhere: false,
+            ..NodeWords::default()
         };
         Ok(Node {
             key: agent.key(),

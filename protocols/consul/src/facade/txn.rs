@@ -141,8 +141,8 @@ impl State {
 
     fn node_op(&self, verb: &str, body: &NodeBody) -> Result<Result<Op, String>, Refusal> {
         default_only("Partition", &body.partition)?;
-        if !body.peer_name.is_empty() || body.locality.as_ref().is_some_and(|locality| !locality.is_null()) {
-            return Err(Refusal::bad("Invalid Node: PeerName and Locality are not supported"));
+        if !body.peer_name.is_empty() {
+            return Err(Refusal::bad("Invalid Node: PeerName is not supported"));
         }
         let key = State::node_key(&body.node)?;
         let wish = match wish("Node", verb, body.modify_index) {
@@ -152,8 +152,9 @@ impl State {
         let words = NodeWords {
             id: node_id_of(&self.here, &body.id, &body.node)?,
             tagged: body.tagged_addresses.clone(),
-            is_nowhere: false,
+            ..NodeWords::default()
         };
+        let words = words.at(body.locality.as_ref());
         let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
         let node = Node { key, address: body.address.as_str().into(), metadata, annex: words.annex()? };
         Ok(Ok(Op::Node(wish, Box::new(node))))

@@ -22,6 +22,8 @@ pub(crate) struct Node<'a> {
     pub(crate) datacenter: &'a str,
     pub(crate) tagged_addresses: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     pub(crate) meta: Pairs<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locality: Option<Locality<'a>>,
     pub(crate) create_index: u64,
     pub(crate) modify_index: u64,
 }
@@ -79,6 +81,8 @@ pub(crate) struct AgentService<'a> {
     pub(crate) weights: Weights,
     pub(crate) enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locality: Option<Locality<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) proxy: Option<Proxy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) connect: Option<Connect>,
@@ -113,6 +117,8 @@ pub(crate) struct CatalogRow<'a> {
     pub(crate) service_ports: Vec<NamedPort<'a>>,
     pub(crate) service_socket_path: String,
     pub(crate) service_enable_tag_override: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service_locality: Option<Locality<'a>>,
     pub(crate) service_proxy: Proxy,
     pub(crate) service_connect: Connect,
     pub(crate) create_index: u64,
@@ -184,8 +190,16 @@ pub(crate) struct Weights {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Locality<'a> {
-    pub(crate) region: String,
-    pub(crate) zone: &'a str,
+    pub(crate) region: Cow<'a, str>,
+    pub(crate) zone: Cow<'a, str>,
+}
+
+impl<'a> Locality<'a> {
+    /// None: nothing is known of it.
+    pub(crate) fn of(region: impl Into<Cow<'a, str>>, zone: impl Into<Cow<'a, str>>) -> Option<Locality<'a>> {
+        let (region, zone) = (region.into(), zone.into());
+        (!region.is_empty() || !zone.is_empty()).then_some(Locality { region, zone })
+    }
 }
 
 /// How a proxy is set up. None: what every service that is no proxy shows.

@@ -99,6 +99,18 @@ async fn what_a_service_says_of_a_mesh_is_kept_and_said_back() {
 }
 
 #[tokio::test]
+async fn the_locality_of_nodes_and_services_is_said_back() {
+    let world = world().await;
+    let body = r#"{"Node":"n","Address":"10.0.0.1","Locality":{"Region":"eu","Zone":"eu-1"},
+        "Service":{"Service":"web","Locality":{"Region":"us"}}}"#;
+    assert_eq!(world.put("/v1/catalog/register", body).await.text(), "true");
+    let node = world.get("/v1/catalog/node/n").await.ok();
+    assert_eq!(node["Node"]["Locality"], json!({"Region": "eu", "Zone": "eu-1"}));
+    let rows = world.get("/v1/catalog/service/web").await.ok();
+    assert_eq!(rows[0]["ServiceLocality"], json!({"Region": "us", "Zone": ""}));
+}
+
+#[tokio::test]
 async fn a_socket_in_the_file_system_leads_to_the_same_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("consul.sock");
