@@ -4,7 +4,9 @@
 //! `not ok - name: why` or `skip - name: why` per check, and exits non-zero when a check failed. Each driver gets a
 //! server of its own with an empty data folder.
 
+mod gotest;
 mod server;
+mod tests_of;
 mod tools;
 
 use std::time::Duration;
@@ -23,25 +25,44 @@ struct Driver {
     tool: Tool,
     /// Relative to the suite's folder.
     program: &'static str,
+    /// Too long for every run, or a neighbour of one that is in every run.
+    only_full: bool,
+}
+
+/// Runs every time.
+const fn always(name: &'static str, tool: Tool, program: &'static str) -> Driver {
+    Driver { name, tool, program, only_full: false }
+}
+
+/// Runs with `--full`, or by its name or that of its suite.
+const fn on_demand(name: &'static str, tool: Tool, program: &'static str) -> Driver {
+    Driver { name, tool, program, only_full: true }
 }
 
 const DRIVERS: &[Driver] = &[
-    Driver { name: "native/scenario", tool: Tool::Python, program: "scenario.py" },
-    Driver { name: "native/metrics", tool: Tool::Python, program: "metrics.py" },
-    Driver { name: "native/go", tool: Tool::Go, program: "go/scenario.go" },
-    Driver { name: "native/java", tool: Tool::Java, program: "java/Scenario.java" },
-    Driver { name: "native/node", tool: Tool::Node, program: "node/scenario.mjs" },
-    Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
-    Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
-    Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
-    Driver { name: "consul/article", tool: Tool::Python, program: "article/run.py" },
-    Driver { name: "consul/go", tool: Tool::Go, program: "go/article.go" },
-    Driver { name: "consul/node", tool: Tool::Node, program: "node/scenario.mjs" },
-    Driver { name: "consul/template", tool: Tool::Python, program: "template/run.py" },
-    Driver { name: "consul/prometheus", tool: Tool::Go, program: "prometheus/discovery.go" },
-    Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
-    Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
-    Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
+    always("native/scenario", Tool::Python, "scenario.py"),
+    always("native/metrics", Tool::Python, "metrics.py"),
+    always("native/go", Tool::Go, "go/scenario.go"),
+    always("native/java", Tool::Java, "java/Scenario.java"),
+    always("native/node", Tool::Node, "node/scenario.mjs"),
+    always("native/openapi", Tool::Python, "openapi.py"),
+    always("dns/scenario", Tool::Python, "scenario.py"),
+    always("consul/scenario", Tool::Python, "scenario.py"),
+    always("consul/article", Tool::Python, "article/run.py"),
+    always("consul/go", Tool::Go, "go/article.go"),
+    always("consul/node", Tool::Node, "node/scenario.mjs"),
+    always("consul/template", Tool::Python, "template/run.py"),
+    always("consul/prometheus", Tool::Go, "prometheus/discovery.go"),
+    always("consul/oracle", Tool::Python, "oracle/run.py"),
+    always("consul/api", Tool::GoTest, "api/v1.18.1/api.tests"),
+    always("consul/watch", Tool::GoTest, "api/v1.18.1/watch.tests"),
+    always("consul/gokit", Tool::GoTest, "gokit/kit.tests"),
+    on_demand("consul/api-1.25", Tool::GoTest, "api/v1.25.1/api.tests"),
+    on_demand("consul/watch-1.25", Tool::GoTest, "api/v1.25.1/watch.tests"),
+    on_demand("consul/api-1.34", Tool::GoTest, "api/v1.34.5/api.tests"),
+    on_demand("consul/watch-1.34", Tool::GoTest, "api/v1.34.5/watch.tests"),
+    always("eureka/scenario", Tool::Python, "scenario.py"),
+    always("eureka/node", Tool::Node, "node/scenario.mjs"),
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.
@@ -54,7 +75,9 @@ pub(crate) fn run(workspace: &Workspace, name: &str, full: bool) -> anyhow::Resu
             || driver.name == name
             || driver.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
     };
-    let drivers: Vec<&Driver> = DRIVERS.iter().filter(asked).collect();
+    // Whoever names a suite means all of it.
+    let now = |driver: &&Driver| full || !driver.only_full || name != "all";
+    let drivers: Vec<&Driver> = DRIVERS.iter().filter(asked).filter(now).collect();
     if drivers.is_empty() {
         let known: Vec<&str> = DRIVERS.iter().map(|driver| driver.name).collect();
         bail!("no suite or driver {name:?}; there are {}", known.join(", "));
@@ -63,40 +86,55 @@ pub(crate) fn run(workspace: &Workspace, name: &str, full: bool) -> anyhow::Resu
     let mut tally = Tally::default();
     for driver in drivers {
         println!("-- {}", driver.name);
-        tally.add(run_driver(workspace, &binary, driver, full)?);
+        let extent = Extent { whole: full || name != "all", full };
+        tally.add(run_driver(workspace, &binary, driver, &extent)?);
     }
     Ok(tally)
+}
+
+/// How much is run.
+struct Extent {
+    /// Not only what has its place in every run.
+    whole: bool,
+    /// Many more generated examples.
+    full: bool,
 }
 
 fn run_driver(
     workspace: &Workspace,
     binary: &std::path::Path,
     driver: &Driver,
-    full: bool,
+    extent: &Extent,
 ) -> anyhow::Result<Tally> {
     let suite = driver.name.split('/').next().unwrap_or_default();
     let folder = workspace.root.join("conformance").join(suite);
     let scratch = workspace.target.join("conformance");
     std::fs::create_dir_all(&scratch)?;
-    let mut command = match tools::command(driver.tool, &folder, driver.program, &scratch) {
-        Ok(command) => command,
+    let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
+    let server = Server::start(binary, &scratch, &log)?;
+    let urls: Vec<_> = server.urls().collect();
+    let limit = if extent.full { LIMIT_FULL } else { LIMIT };
+    let run = if driver.tool == Tool::GoTest {
+        let place = gotest::Place { scratch: &scratch, binary, urls: &urls, limit, whole: extent.whole };
+        gotest::run(&folder.join(driver.program), &place)
+    } else {
+        tools::command(driver.tool, &folder, driver.program, &scratch).map(|mut command| {
+            command.envs(urls);
+            // For drivers that need a server in a state of its own, again and again.
+            command.env("SWITCHBOARD_BINARY", binary);
+            command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
+            command.env("SWITCHBOARD_CONFORMANCE_FULL", if extent.full { "1" } else { "" });
+            told(driver.name, &mut command, limit)
+        })
+    };
+    let mut tally = match run {
+        Ok(tally) => tally,
         Err(why) => {
             println!("not run - {why}");
             return Ok(Tally { not_run: vec![format!("{}: {why}", driver.name)], ..Tally::default() });
         }
     };
-    let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
-    let server = Server::start(binary, &scratch, &log)?;
-    command.envs(server.urls());
-    // For drivers that need a server in a state of its own, again and again.
-    command.env("SWITCHBOARD_BINARY", binary);
-    command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
-    command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
-    let mut tally = Tally::default();
-    let limit = if full { LIMIT_FULL } else { LIMIT };
-    let ended_well = process::lines(&mut command, limit, |line| tally.add(verdict(driver.name, line)))?;
-    let said_nothing = tally.passed + tally.failed + tally.not_run.len() == 0;
-    if said_nothing || (!ended_well && tally.failed == 0) {
+    if tally.passed + tally.failed + tally.not_run.len() == 0 {
         println!("not ok - {}: it ended without a verdict", driver.name);
         tally.failed += 1;
     }
@@ -104,6 +142,25 @@ fn run_driver(
         server::print_tail(&log);
     }
     Ok(tally)
+}
+
+/// What a driver of ours tells line by line.
+fn told(name: &str, command: &mut std::process::Command, limit: Duration) -> Tally {
+    let mut tally = Tally::default();
+    let ended = process::lines(command, limit, |line| tally.add(verdict(name, line)));
+    match ended {
+        Ok(true) => {}
+        Ok(false) if tally.failed > 0 => {}
+        Ok(false) => {
+            println!("not ok - {name}: it ended without a verdict");
+            tally.failed += 1;
+        }
+        Err(error) => {
+            println!("not ok - {name}: {error:#}");
+            tally.failed += 1;
+        }
+    }
+    tally
 }
 
 fn verdict(driver: &str, line: &str) -> Tally {

@@ -9,6 +9,7 @@ mod arrows;
 mod bench;
 mod conformance;
 mod files;
+mod launch;
 mod licences;
 mod links;
 mod process;
@@ -62,6 +63,15 @@ enum Command {
         #[arg(long, alias = "all")]
         full: bool,
     },
+    /// Stand in for another server's program, for suites that start it by name.
+    #[command(hide = true)]
+    Launch {
+        program: launch::Program,
+        /// The server that is started in its place.
+        binary: std::path::PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Build server and load generator for release and print the table of measurements.
     Bench {
         /// Passed on to `switchboard-loadgen table`, or after the word `consul` to `switchboard-loadgen consul`; after
@@ -84,6 +94,9 @@ fn main() -> ExitCode {
 
 /// Whether everything that was asked for went well.
 fn run(command: Command) -> anyhow::Result<bool> {
+    if let Command::Launch { program, binary, args } = &command {
+        return launch::run(*program, binary, args).map(|()| true);
+    }
     let workspace = Workspace::load()?;
     match command {
         Command::Test { require_all, only } => test::run(&workspace, only, require_all),
@@ -105,6 +118,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
             println!("{totals}");
             Ok(totals.failed == 0)
         }
+        // Dealt with above: it needs no workspace.
+        Command::Launch { .. } => Ok(true),
         Command::Bench { args } => bench::run(&workspace, &args),
     }
 }

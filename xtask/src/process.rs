@@ -49,6 +49,18 @@ pub(crate) fn lines(
     limit: Duration,
     mut line: impl FnMut(&str),
 ) -> anyhow::Result<bool> {
+    each_line(command, limit, |text| {
+        println!("{text}");
+        line(text);
+    })
+}
+
+/// Runs with each line of standard output handed to `line` and not printed; whether it succeeded within `limit`.
+pub(crate) fn each_line(
+    command: &mut Command,
+    limit: Duration,
+    mut line: impl FnMut(&str),
+) -> anyhow::Result<bool> {
     print_command(command);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = Reaped(child.with_context(|| format!("cannot run {}", shown(command)))?);
@@ -65,10 +77,7 @@ pub(crate) fn lines(
     let deadline = Instant::now() + limit;
     loop {
         match receive.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(text) => {
-                println!("{text}");
-                line(&text);
-            }
+            Ok(text) => line(&text),
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Ok(child.0.wait()?.success()),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                 println!("stopped after {} s", limit.as_secs());

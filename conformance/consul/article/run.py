@@ -149,7 +149,8 @@ def agent(services, place):
 
     def is_ready():
         with contextlib.suppress(AssertionError):
-            return bool(get("/v1/status/leader", base))
+            # The files are read once its node is there.
+            return bool(get("/v1/agent/services", base))
         return False
 
     with running(command, place, env, is_ready):

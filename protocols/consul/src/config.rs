@@ -9,6 +9,9 @@ use switchboard_facade::{Limits, Listen, Tls};
 pub struct Config {
     pub listen: SocketAddr,
     pub insecure: bool,
+    /// Another way in, beside the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<std::path::PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub datacenter: String,
@@ -31,6 +34,7 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8500)),
             insecure: false,
+            socket: None,
             tls: None,
             datacenter: "dc1".into(),
             node_name: None,
@@ -56,6 +60,8 @@ pub(crate) const EXAMPLE: &str = r#"# Where to listen. An address that other mac
 listen = "127.0.0.1:8500"
 # Listen beyond this machine without TLS.
 insecure = false
+# A socket in the file system that leads there, too; whoever may write to it may speak.
+# socket = "/run/switchboard/consul.sock"
 # tls = { certificate = "server.pem", key = "server.key", client_ca = "clients.pem" }
 # The datacenter that this registry is.
 datacenter = "dc1"

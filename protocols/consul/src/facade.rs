@@ -24,6 +24,7 @@ mod upkeep;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
@@ -34,8 +35,10 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
-use switchboard_model::{Name, NodeKey};
+use switchboard_model::{Name, NodeKey, Revision};
+use switchboard_registry::plan::PutNode;
 use switchboard_registry::{Caller, Output};
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use crate::answer::{Answer, Body, is_gzip_accepted};
@@ -49,18 +52,21 @@ use crate::plan::EnsureNode;
 use crate::queries::Remembered;
 use crate::refusal::Refusal;
 use crate::routes;
+use crate::socket::Socket;
 use query_run::QuerySets;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
     let listener = Listener::bind("consul", &config.listen())?;
     let here = Here::new(&config, listener.address())?;
-    Ok(Box::new(Consul { config, listener, here }))
+    let socket = config.socket.as_deref().map(Socket::bind).transpose()?;
+    Ok(Box::new(Consul { config, listener, socket, here }))
 }
 
 struct Consul {
     config: Config,
     listener: Listener,
+    socket: Option<Socket>,
     here: Here,
 }
 
@@ -93,12 +99,22 @@ impl Facade for Consul {
         }));
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
         let ours = tokio::spawn(state.clone().begin());
+        // Where the listener is reached from this machine.
+        let mut inside = self.listener.address();
+        if inside.ip().is_unspecified() {
+            inside.set_ip(match inside.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let socket = self.socket.map(|socket| tokio::spawn(socket.carry(inside, limits.connections)));
         let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
         let aliases = tokio::spawn(alias::keep_aliases(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
         upkeep.abort();
         aliases.abort();
+        socket.inspect(JoinHandle::abort);
         Ok(())
     }
 }
@@ -138,16 +154,22 @@ impl Shared {
         if registry.loaded().await.is_err() {
             return;
         }
-        let wish = self.ensure(&self.here.own(), true);
-        let submitted = match wish {
-            Ok(wish) => {
-                registry.submit(&Caller::internal("consul"), wish).await.map(|_| ()).map_err(Into::into)
-            }
-            Err(refusal) => Err(refusal),
-        };
-        if let Err(refusal) = submitted {
+        if let Err(refusal) = self.write_own_node().await {
             tracing::warn!(why = refusal.text, node = %self.here.node, "cannot register this registry's own node");
         }
+    }
+
+    async fn write_own_node(&self) -> Result<(), Refusal> {
+        let registry = &self.context.registry;
+        let caller = Caller::internal("consul");
+        let wish = self.ensure(&self.here.own(), true)?;
+        // Consul's own tools take an index below 2 for a server that has not started, so the very first node is
+        // written twice: by itself, and with its check.
+        if registry.head() == Revision::ZERO {
+            registry.submit(&caller, PutNode { node: wish.node.clone() }).await?;
+        }
+        registry.submit(&caller, wish).await?;
+        Ok(())
     }
 }
 

@@ -54,9 +54,7 @@ impl Here {
             node,
             address,
             http_port: listen.port(),
-            node_meta: Metadata::new(
-                config.node_meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())),
-            )?,
+            node_meta: Metadata::new(node_meta(config).map(|(k, v)| (k.into(), v.into())))?,
         })
     }
 
@@ -69,6 +67,7 @@ impl Here {
             datacenter: &self.datacenter,
             tagged_addresses: Default::default(),
             meta: wire::Pairs(None),
+            locality: None,
             create_index: 1,
             modify_index: 1,
         }
@@ -130,7 +129,7 @@ impl Here {
         let words = NodeWords {
             id,
             tagged: kinds.iter().map(|kind| ((*kind).to_owned(), agent.address.clone())).collect(),
-            is_nowhere: false,
+            ..NodeWords::default()
         };
         Ok(Node {
             key: agent.key(),
@@ -139,6 +138,15 @@ impl Here {
             annex: words.annex()?,
         })
     }
+}
+
+/// What is configured, and what Consul's servers of that version say of themselves.
+fn node_meta(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+    let mut numbers = config.version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let says_version = (version >= (1, 16)).then_some(("consul-version", config.version.as_str()));
+    let given = config.node_meta.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    [("consul-network-segment", "")].into_iter().chain(says_version).chain(given)
 }
 
 /// A node that a client registers on.

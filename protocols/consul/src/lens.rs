@@ -5,6 +5,7 @@ mod check;
 mod duration;
 mod instance;
 mod kv;
+mod mesh;
 mod node;
 mod probe;
 mod query;
@@ -20,7 +21,8 @@ pub(crate) use check::{
 };
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{
-    Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire,
+    Given, agent_service, at_node, catalog_row, instance_from_body, maintained, maintenance_moved,
+    service_to_wire,
 };
 pub(crate) use kv::{KEYS, PairWords, pair_key, pair_to_wire};
 pub(crate) use node::{NodeWords, has_id, node_id, node_to_wire};

@@ -20,10 +20,12 @@ mod fuzz;
 mod identity;
 mod lens;
 mod near;
+mod own_server;
 mod plan;
 mod queries;
 mod refusal;
 mod routes;
+mod socket;
 mod wire;
 
 use switchboard_facade::{Plug, from_section, to_section};

@@ -18,6 +18,6 @@ pub(crate) use coordinate::{Coordinate, CoordinateEntry, CoordinateUpdate};
 pub(crate) use kv::Pair;
 pub(crate) use out::*;
 pub(crate) use query::{QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
-pub(crate) use service::ServiceBody;
+pub(crate) use service::{LocalityBody, ServiceBody};
 pub(crate) use session::{ServiceCheck, Session, SessionBody};
 pub(crate) use txn::*;

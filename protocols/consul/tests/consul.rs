@@ -35,6 +35,8 @@ mod headers;
 mod kv;
 #[path = "consul/laws.rs"]
 mod laws;
+#[path = "consul/own.rs"]
+mod own;
 #[path = "consul/process.rs"]
 mod process;
 #[path = "consul/queries.rs"]

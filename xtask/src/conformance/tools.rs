@@ -8,12 +8,14 @@ use std::process::Command;
 use crate::files;
 use crate::process::{installed, quietly};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     Python,
     Go,
     Java,
     Node,
+    /// Tests of somebody else's, in Go: the program is the list of them.
+    GoTest,
 }
 
 pub(crate) fn command(tool: Tool, suite: &Path, program: &str, scratch: &Path) -> Result<Command, String> {
@@ -23,6 +25,7 @@ pub(crate) fn command(tool: Tool, suite: &Path, program: &str, scratch: &Path) -
         Tool::Go => go(suite, &program, scratch),
         Tool::Java => java(&program),
         Tool::Node => node(suite, &program, scratch),
+        Tool::GoTest => Err("tests in Go are no program".to_owned()),
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::Serialize;
-use switchboard_model::{DEFAULT_NAMESPACE, Name, Revision, Selector};
+use serde_json::Value;
+use switchboard_model::{Name, Revision, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
@@ -18,6 +19,7 @@ use crate::block::Index;
 use crate::filter::{Filter, shapes};
 use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
+use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
 use crate::wire;
 
@@ -131,19 +133,25 @@ fn names_and_tags<'a>(
     let mut tags = NamesAndTags::new();
     // Its own server is a service in every datacenter.
     let own = view.node(&state.here.own().key());
-    if filter.is_none() && fits_node(ask, own.map(|node| &*node.facts)) {
-        tags.insert("consul", BTreeSet::new());
+    let row = |view: &InstanceView| serde_json::to_value(catalog_row(&state.here, view)).unwrap_or_default();
+    let server = state.here.server(view)?;
+    let is_meant = match (filter, &server) {
+        (Some(filter), Some(server)) => fits_filter(filter, &row(server))?,
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    if is_meant && fits_node(ask, own.map(|node| &*node.facts)) {
+        tags.insert(SERVER, BTreeSet::new());
     }
     for service in view.services(Bound::Unbounded) {
         if !is_ours(&service.key.namespace) {
             continue;
         }
         for instance in service.instances().filter(|view| fits_node(ask, view.node.as_deref())) {
-            if let Some(filter) = filter {
-                let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
-                if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {
-                    continue;
-                }
+            if let Some(filter) = filter
+                && !fits_filter(filter, &row(instance))?
+            {
+                continue;
             }
             let all = tags.entry(service.key.service.as_str()).or_default();
             all.extend(instance.instance.tags.iter().map(AsRef::as_ref));
@@ -152,13 +160,16 @@ fn names_and_tags<'a>(
     Ok(tags)
 }
 
+fn fits_filter(filter: &Filter, row: &Value) -> Result<bool, Refusal> {
+    filter.matches(row).map_err(|error| Refusal::failed(error.to_string()))
+}
+
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
     let (view, index) = state.settle_service(&ask, name).await?;
-    let instances = view.service(DEFAULT_NAMESPACE, name);
-    let instances = instances.iter().flat_map(|service| service.instances());
-    let rows = instances.filter(|view| fits(&ask, view));
+    let server = state.here.server(&view)?;
+    let rows = with_server(&view, server.as_ref(), name).filter(|view| fits(&ask, view));
     let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
     if let Some(near) = state.near(&ask, &view)? {
         near.sort(&mut rows, |row| row.node);
@@ -177,7 +188,8 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
     let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
     let (view, index) = state.settle_node(&ask, name).await?;
-    let Some((node, services)) = state.on_node(&view, name)? else {
+    let server = state.here.server(&view)?;
+    let Some((node, services)) = state.on_node(&view, server.as_ref(), name)? else {
         return Ok(Answer::bytes("null").at(&ask, index));
     };
     let services = filtered(filter.as_ref(), services)?;
@@ -189,7 +201,8 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
     let name = ask.rest("Missing node name")?;
     let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
     let (view, index) = state.settle_node(&ask, name).await?;
-    let Some((node, services)) = state.on_node(&view, name)? else {
+    let server = state.here.server(&view)?;
+    let Some((node, services)) = state.on_node(&view, server.as_ref(), name)? else {
         let nothing = NodeWith::<Option<()>> { node: None, services: None };
         return Ok(Answer::json(&nothing).at(&ask, index));
     };
@@ -211,7 +224,12 @@ impl State {
     }
 
     /// A node and the services on it. None: there is no such node.
-    fn on_node<'a>(&'a self, view: &'a Snapshot, name: &str) -> Result<Option<OnNode<'a>>, Refusal> {
+    fn on_node<'a>(
+        &'a self,
+        view: &'a Snapshot,
+        server: Option<&'a Arc<InstanceView>>,
+        name: &str,
+    ) -> Result<Option<OnNode<'a>>, Refusal> {
         if is_nodeless(name) {
             let all = view
                 .services(Bound::Unbounded)
@@ -221,7 +239,9 @@ impl State {
             return Ok(Some((self.here.nodeless(), all.map(|view| service_to_wire(view)).collect())));
         }
         let Some(node) = view.node(&State::node_key(name)?) else { return Ok(None) };
+        let server = server.filter(|server| server.key().node.as_ref() == Some(&node.facts.key.node));
         let members = node.members.iter().filter_map(|member| view.instance(member));
+        let members = server.into_iter().chain(members);
         let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
         Ok(Some((wire, members.map(|view| service_to_wire(view)).collect())))
     }

@@ -27,9 +27,6 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     if body.node.is_empty() {
         return Err(Refusal::failed("Must provide node"));
     }
-    if body.locality.as_ref().is_some_and(|locality| !locality.is_null()) {
-        return Err(Refusal::bad("Invalid Locality: give it to the service; a node has none here"));
-    }
     let nodeless = is_nodeless(&body.node);
     if body.address.is_empty() && !body.skip_node_update && !nodeless {
         return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
@@ -146,7 +143,8 @@ fn malformed(id: &str) -> String {
 fn node(here: &Here, body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
     let id = node_id_of(here, &body.id, &body.node)?;
     let is_nowhere = body.address.is_empty();
-    let words = NodeWords { id, tagged: body.tagged_addresses.clone(), is_nowhere };
+    let words = NodeWords { id, tagged: body.tagged_addresses.clone(), is_nowhere, ..NodeWords::default() };
+    let words = words.at(body.locality.as_ref());
     let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
     Ok(Node { key, address: address.into(), metadata, annex: words.annex()? })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use switchboard_model::{Name, Selector, ServiceKey};
+use switchboard_model::{Name, Revision, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, What};
 
 use super::{Shared, State, filter_of, filtered};
@@ -14,6 +14,7 @@ use crate::block::Index;
 use crate::filter::shapes;
 use crate::identity::NODELESS;
 use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
+use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
 use crate::wire;
 
@@ -29,13 +30,17 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let filter = filter_of(&ask, &shapes::CHECK_SERVICE_NODE)?;
     let (view, index) = state.settle_service(&ask, name).await?;
     let namespace = switchboard_model::DEFAULT_NAMESPACE;
-    let Some(service) = view.service(namespace, name) else {
+    let service = view.service(namespace, name);
+    let is_server = name.eq_ignore_ascii_case(SERVER);
+    if service.is_none() && !is_server {
         return Ok(Answer::bytes("[]").at(&ask, index));
-    };
+    }
+    let server = state.here.server(&view)?;
     let near = state.near(&ask, &view)?;
     let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
-    let chosen = || service.instances().filter(|view| !passing || is_passing(view));
-    if plain {
+    let all = || with_server(&view, server.as_ref(), name);
+    let chosen = || all().filter(|view| !passing || is_passing(view));
+    if let Some(service) = service.filter(|_| plain && !is_server) {
         let form = if passing { PASSING } else { ALL };
         // What a check said last may be newer than the service's view.
         let said = state.context.registry.outputs_version(&service.key);
@@ -169,13 +174,26 @@ impl State {
         let namespace = Name::default_namespace();
         let key = ServiceKey { service: Name::parse("service", name)?, namespace };
         let index = |view: &switchboard_registry::View| {
-            match view.service(key.namespace.as_str(), name) {
-                Some(service) => Index::Exact(service.revision),
+            let service = view.service(key.namespace.as_str(), name).map(|service| service.revision);
+            match (service, self.here.server_revision(view, name)) {
+                (Some(service), own) => Index::Exact(service.max(own.unwrap_or(Revision::ZERO))),
+                (None, Some(own)) => Index::Exact(own),
                 // Absence is news only when the service was there.
-                None => Index::Shared(view.touched().extinction),
+                (None, None) => Index::Shared(view.touched().extinction),
             }
         };
-        self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await
+        if !name.eq_ignore_ascii_case(SERVER) {
+            return self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await;
+        }
+        let wakes = |what: &What| match what {
+            What::Instance { before, after } => {
+                let mut both = before.iter().chain(after);
+                both.any(|view| view.key().service.as_str().eq_ignore_ascii_case(SERVER))
+            }
+            What::Node { .. } => true,
+            What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
+        };
+        self.settle(ask, || Selector::Everything, wakes, index).await
     }
 }
 

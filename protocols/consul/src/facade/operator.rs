@@ -1,5 +1,6 @@
 //! `operator/…`: the state of the servers, of which there is one that always leads.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use http::{Method, StatusCode};
@@ -10,6 +11,7 @@ use super::health::is_ours;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
+use crate::lens::service_to_wire;
 use crate::refusal::Refusal;
 
 pub(crate) async fn raft(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -131,9 +133,25 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let own = view.namespaces().find(|(name, _)| **name == Name::default_namespace());
     let (services, instances) = own.map_or((0, 0), |(_, tally)| (tally.services, tally.instances));
     let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace)).count();
-    let kinds = ["connect-native", "connect-proxy", "ingress-gateway", "mesh-gateway", "terminating-gateway"];
-    let none: serde_json::Map<String, Value> =
-        kinds.iter().map(|kind| ((*kind).to_owned(), 0.into())).collect();
+    let kinds = [
+        "api-gateway",
+        "connect-native",
+        "connect-proxy",
+        "ingress-gateway",
+        "mesh-gateway",
+        "terminating-gateway",
+    ];
+    let all = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+    let mut of_mesh: BTreeMap<&str, usize> = kinds.iter().map(|kind| (*kind, 0)).collect();
+    let mut of_kind = 0;
+    for view in all.flat_map(|service| service.instances()) {
+        let service = service_to_wire(view);
+        of_kind += usize::from(!service.kind.is_empty());
+        let kind = if service.connect.native { "connect-native" } else { &service.kind };
+        if let Some(count) = of_mesh.get_mut(kind) {
+            *count += 1;
+        }
+    }
     // The server itself is a service of one instance in every datacenter, and nobody is billed for it.
     let own_server = usize::from(view.service(DEFAULT_NAMESPACE, "consul").is_none());
     Ok(Answer::json(&json!({
@@ -142,8 +160,8 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
                 "Nodes": nodes,
                 "Services": services + own_server,
                 "ServiceInstances": instances + own_server,
-                "ConnectServiceInstances": none,
-                "BillableServiceInstances": instances,
+                "ConnectServiceInstances": of_mesh,
+                "BillableServiceInstances": instances - of_kind,
             },
         },
         "Index": view.revision().0,

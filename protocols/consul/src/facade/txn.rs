@@ -141,8 +141,8 @@ impl State {
 
     fn node_op(&self, verb: &str, body: &NodeBody) -> Result<Result<Op, String>, Refusal> {
         default_only("Partition", &body.partition)?;
-        if !body.peer_name.is_empty() || body.locality.as_ref().is_some_and(|locality| !locality.is_null()) {
-            return Err(Refusal::bad("Invalid Node: PeerName and Locality are not supported"));
+        if !body.peer_name.is_empty() {
+            return Err(Refusal::bad("Invalid Node: PeerName is not supported"));
         }
         let key = State::node_key(&body.node)?;
         let wish = match wish("Node", verb, body.modify_index) {
@@ -152,8 +152,9 @@ impl State {
         let words = NodeWords {
             id: node_id_of(&self.here, &body.id, &body.node)?,
             tagged: body.tagged_addresses.clone(),
-            is_nowhere: false,
+            ..NodeWords::default()
         };
+        let words = words.at(body.locality.as_ref());
         let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
         let node = Node { key, address: body.address.as_str().into(), metadata, annex: words.annex()? };
         Ok(Ok(Op::Node(wish, Box::new(node))))
@@ -171,12 +172,30 @@ impl State {
                 create_index: 0,
                 modify_index: 0,
             }}),
-            Seen::Node(facts) => json!({ "Node": node_to_wire(&self.here, Some(facts), None) }),
+            Seen::Node(facts) => {
+                let mut node = json!(node_to_wire(&self.here, Some(facts), None));
+                empty_is_null(&mut node, &["TaggedAddresses", "Meta"]);
+                json!({ "Node": node })
+            }
             Seen::Service(view) => json!({ "Service": service_to_wire(view) }),
             Seen::Check(node, instance, check) => {
                 let instance = instance.as_ref().map(|view| &view.instance.value);
-                json!({ "Check": check_to_wire(node, instance, check, None) })
+                let mut check = json!(check_to_wire(node, instance, check, None));
+                empty_is_null(&mut check, &["ServiceTags"]);
+                json!({ "Check": check })
             }
+        }
+    }
+}
+
+/// In a transaction's results, and nowhere else, Consul says null of what nobody gave.
+fn empty_is_null(value: &mut Value, names: &[&str]) {
+    for name in names {
+        let Some(field) = value.get_mut(*name) else { continue };
+        let is_empty = field.as_object().is_some_and(serde_json::Map::is_empty)
+            || field.as_array().is_some_and(Vec::is_empty);
+        if is_empty {
+            *field = Value::Null;
         }
     }
 }

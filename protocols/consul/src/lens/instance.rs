@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use switchboard_model::{Annex, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags};
 use switchboard_registry::InstanceView;
 
 use super::default_only;
+use super::mesh::Mesh;
 use super::node::{annex_of, node_to_wire};
 use crate::identity::Here;
 use crate::refusal::Refusal;
@@ -31,6 +31,8 @@ struct Words {
     warning: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     region: String,
+    #[serde(skip_serializing_if = "Mesh::is_empty")]
+    mesh: Mesh,
     /// Why it was taken out, in its owner's words.
     #[serde(skip_serializing_if = "String::is_empty")]
     maintenance: String,
@@ -49,6 +51,11 @@ impl Words {
     fn annex(&self) -> Result<Annex, Rejection> {
         annex_of(self, *self == Words::default())
     }
+}
+
+/// What is said of a service that is reached at its node's address, and nothing else.
+pub(crate) fn at_node() -> Result<Annex, Rejection> {
+    Words { at_node: true, ..Words::default() }.annex()
 }
 
 /// The words of maintenance that an instance is in.
@@ -85,7 +92,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     if name.is_empty() {
         return Err(Refusal::bad("Missing service name"));
     }
-    refuse_mesh(body)?;
+    let mesh = Mesh::of(body)?;
     default_only("Namespace", &body.namespace)?;
     default_only("Partition", &body.partition)?;
     if body.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
@@ -125,6 +132,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
         tag_override: body.enable_tag_override,
         warning,
         region: locality.map(|l| l.region.clone()).unwrap_or_default(),
+        mesh,
         maintenance: String::new(),
     };
     let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))
@@ -153,32 +161,6 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     };
     instance.validate()?;
     Ok(instance)
-}
-
-fn refuse_mesh(body: &ServiceBody) -> Result<(), Refusal> {
-    let says = |value: &Option<Value>| match value {
-        Some(Value::Object(fields)) => fields.values().any(|value| match value {
-            Value::Null | Value::Bool(false) => false,
-            Value::String(text) => !text.is_empty(),
-            Value::Object(inner) => !inner.is_empty(),
-            Value::Array(items) => !items.is_empty(),
-            Value::Bool(true) | Value::Number(_) => true,
-        }),
-        Some(Value::Null) | None => false,
-        Some(_) => true,
-    };
-    let refused = |what: &str| {
-        Err(Refusal::bad(format!(
-            "Invalid {what}: the service mesh is not part of this registry; leave it out"
-        )))
-    };
-    match () {
-        () if !body.kind.is_empty() => refused("Kind"),
-        () if says(&body.proxy) => refused("Proxy"),
-        () if says(&body.connect) => refused("Connect"),
-        () if !body.peer_name.is_empty() => refused("PeerName"),
-        () => Ok(()),
-    }
 }
 
 fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
@@ -254,6 +236,7 @@ pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {
     let instance = &view.instance;
     let words = Words::of(instance);
     wire::Service {
+        kind: words.mesh.kind.clone(),
         id: instance.key.id.as_str(),
         service: instance.key.service.as_str(),
         tags: wire::List(Some(&instance.tags)),
@@ -263,11 +246,11 @@ pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {
         ports: named_ports(instance),
         weights: weights_to_wire(instance, &words),
         enable_tag_override: words.tag_override,
-        locality: instance.zone.as_deref().map(|zone| wire::Locality { region: words.region.clone(), zone }),
+        locality: wire::Locality::of(words.region.clone(), instance.zone.as_deref().unwrap_or_default()),
         tagged_addresses: words.tagged,
         socket_path: words.socket,
-        proxy: Default::default(),
-        connect: Default::default(),
+        proxy: words.mesh.proxy(),
+        connect: words.mesh.connect(),
         peer_name: "",
         create_index: instance.created.0,
         modify_index: instance.modified.0,
@@ -278,6 +261,7 @@ pub(crate) fn agent_service<'a>(here: &'a Here, view: &'a InstanceView) -> wire:
     let instance = &view.instance;
     let words = Words::of(instance);
     wire::AgentService {
+        kind: words.mesh.kind.clone(),
         id: instance.key.id.as_str(),
         service: instance.key.service.as_str(),
         tags: wire::List(Some(&instance.tags)),
@@ -289,6 +273,9 @@ pub(crate) fn agent_service<'a>(here: &'a Here, view: &'a InstanceView) -> wire:
         enable_tag_override: words.tag_override,
         socket_path: words.socket,
         tagged_addresses: words.tagged,
+        locality: wire::Locality::of(words.region.clone(), instance.zone.as_deref().unwrap_or_default()),
+        proxy: words.mesh.own_proxy(),
+        connect: words.mesh.own_connect(),
         content_hash: None,
         datacenter: &here.datacenter,
     }
@@ -305,7 +292,7 @@ pub(crate) fn catalog_row<'a>(here: &'a Here, view: &'a InstanceView) -> wire::C
         datacenter: node.datacenter,
         tagged_addresses: node.tagged_addresses,
         node_meta: node.meta,
-        service_kind: "",
+        service_kind: words.mesh.kind.clone(),
         service_id: instance.key.id.as_str(),
         service_name: instance.key.service.as_str(),
         service_tags: wire::List(Some(&instance.tags)),
@@ -317,8 +304,12 @@ pub(crate) fn catalog_row<'a>(here: &'a Here, view: &'a InstanceView) -> wire::C
         service_enable_tag_override: words.tag_override,
         service_tagged_addresses: words.tagged,
         service_socket_path: words.socket,
-        service_proxy: Default::default(),
-        service_connect: Default::default(),
+        service_locality: wire::Locality::of(
+            words.region.clone(),
+            instance.zone.as_deref().unwrap_or_default(),
+        ),
+        service_proxy: words.mesh.proxy(),
+        service_connect: words.mesh.connect(),
         create_index: instance.created.0,
         modify_index: instance.modified.0,
     }

@@ -19,12 +19,22 @@ pub(crate) struct NodeWords {
     pub(crate) id: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tagged: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) region: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) zone: String,
     /// Nobody has said where it is yet: its name stands for its address.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_nowhere: bool,
 }
 
 impl NodeWords {
+    /// With where it is.
+    pub(crate) fn at(self, locality: Option<&wire::LocalityBody>) -> NodeWords {
+        let Some(locality) = locality else { return self };
+        NodeWords { region: locality.region.clone(), zone: locality.zone.clone(), ..self }
+    }
+
     pub(crate) fn of(annex: &Annex) -> NodeWords {
         annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
@@ -79,6 +89,7 @@ pub(crate) fn node_to_wire<'a>(
         address,
         datacenter: &here.datacenter,
         tagged_addresses: tagged,
+        locality: wire::Locality::of(words.region, words.zone),
         meta: wire::Pairs(facts.node.as_ref().map(|node| &node.metadata)),
         create_index: facts.node.as_ref().map_or(0, |node| node.created.0),
         modify_index: facts.node.as_ref().map_or(0, |node| node.modified.0),

@@ -26,7 +26,9 @@ impl Intent for EnsureNode {
         ensure_node(&mut plan, at, &self.node, &self.serf);
         let record = Record::Node(self.node.clone());
         let is_written = plan.writes.iter().any(|write| write.key() == record.key());
-        if self.refresh && !is_written && !at.says(&record) {
+        // Its check is news about the node, too.
+        let is_new = !plan.writes.is_empty() || !at.says(&record);
+        if self.refresh && !is_written && is_new {
             plan.put(record);
         }
         Ok(Planned { plan, reply: () })

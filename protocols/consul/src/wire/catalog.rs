@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::service::ServiceBody;
+use super::service::{LocalityBody, ServiceBody};
 
 go_body! {
     struct CatalogRegister {
@@ -16,7 +16,7 @@ go_body! {
         "Check" => check: Option<CatalogCheck>,
         "Checks" => checks: Vec<CatalogCheck>,
         "SkipNodeUpdate" => skip_node_update: bool,
-        "Locality" => locality: Option<Value>,
+        "Locality" => locality: Option<LocalityBody>,
         "Partition" => partition: String,
         "Namespace" => namespace: String,
     }

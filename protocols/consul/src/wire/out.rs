@@ -22,6 +22,8 @@ pub(crate) struct Node<'a> {
     pub(crate) datacenter: &'a str,
     pub(crate) tagged_addresses: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     pub(crate) meta: Pairs<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locality: Option<Locality<'a>>,
     pub(crate) create_index: u64,
     pub(crate) modify_index: u64,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Node<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Service<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) kind: String,
     #[serde(rename = "ID")]
     pub(crate) id: &'a str,
     pub(crate) service: &'a str,
@@ -49,7 +53,7 @@ pub(crate) struct Service<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) locality: Option<Locality<'a>>,
     pub(crate) proxy: Proxy,
-    pub(crate) connect: Nothing,
+    pub(crate) connect: Connect,
     pub(crate) peer_name: &'static str,
     pub(crate) create_index: u64,
     pub(crate) modify_index: u64,
@@ -59,6 +63,8 @@ pub(crate) struct Service<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AgentService<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) kind: String,
     #[serde(rename = "ID")]
     pub(crate) id: &'a str,
     pub(crate) service: &'a str,
@@ -75,6 +81,12 @@ pub(crate) struct AgentService<'a> {
     pub(crate) weights: Weights,
     pub(crate) enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locality: Option<Locality<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<Proxy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) connect: Option<Connect>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_hash: Option<String>,
     pub(crate) datacenter: &'a str,
 }
@@ -90,7 +102,7 @@ pub(crate) struct CatalogRow<'a> {
     pub(crate) datacenter: &'a str,
     pub(crate) tagged_addresses: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     pub(crate) node_meta: Pairs<'a>,
-    pub(crate) service_kind: &'static str,
+    pub(crate) service_kind: String,
     #[serde(rename = "ServiceID")]
     pub(crate) service_id: &'a str,
     pub(crate) service_name: &'a str,
@@ -105,8 +117,10 @@ pub(crate) struct CatalogRow<'a> {
     pub(crate) service_ports: Vec<NamedPort<'a>>,
     pub(crate) service_socket_path: String,
     pub(crate) service_enable_tag_override: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service_locality: Option<Locality<'a>>,
     pub(crate) service_proxy: Proxy,
-    pub(crate) service_connect: Nothing,
+    pub(crate) service_connect: Connect,
     pub(crate) create_index: u64,
     pub(crate) modify_index: u64,
 }
@@ -176,21 +190,47 @@ pub(crate) struct Weights {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Locality<'a> {
-    pub(crate) region: String,
-    pub(crate) zone: &'a str,
+    pub(crate) region: Cow<'a, str>,
+    pub(crate) zone: Cow<'a, str>,
 }
 
-/// What every service that is no proxy shows.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Proxy {
-    mode: &'static str,
-    mesh_gateway: Nothing,
-    expose: Nothing,
+impl<'a> Locality<'a> {
+    /// None: nothing is known of it.
+    pub(crate) fn of(region: impl Into<Cow<'a, str>>, zone: impl Into<Cow<'a, str>>) -> Option<Locality<'a>> {
+        let (region, zone) = (region.into(), zone.into());
+        (!region.is_empty() || !zone.is_empty()).then_some(Locality { region, zone })
+    }
+}
+
+/// How a proxy is set up. None: what every service that is no proxy shows.
+#[derive(Debug)]
+pub(crate) struct Proxy(pub(crate) Option<serde_json::Map<String, Value>>);
+
+impl Serialize for Proxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct NoProxy {
+            mode: &'static str,
+            mesh_gateway: Nothing,
+            expose: Nothing,
+        }
+        match &self.0 {
+            Some(given) => given.serialize(serializer),
+            None => NoProxy { mode: "", mesh_gateway: Nothing {}, expose: Nothing {} }.serialize(serializer),
+        }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Nothing {}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Connect {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) native: bool,
+}
 
 /// Metadata as an object.
 #[derive(Clone, Copy, Debug)]

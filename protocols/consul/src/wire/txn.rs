@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::catalog::CatalogCheck;
-use super::service::ServiceBody;
+use super::service::{LocalityBody, ServiceBody};
 
 go_body! {
     /// One operation of a transaction: exactly one of these is meant.
@@ -45,7 +45,7 @@ go_body! {
         "Datacenter" => datacenter: String,
         "TaggedAddresses" => tagged_addresses: BTreeMap<String, String>,
         "Meta" => meta: BTreeMap<String, String>,
-        "Locality" => locality: Option<Value>,
+        "Locality" => locality: Option<LocalityBody>,
         "PeerName" => peer_name: String,
         "Partition" => partition: String,
         "CreateIndex" => create_index: u64,

@@ -89,7 +89,10 @@ async fn what_is_not_done_is_refused_aloud() {
         let answer = world.put("/v1/agent/service/register", body).await;
         assert!(answer.text().contains(said), "{check}: {answer:?}");
     }
-    for body in [r#"{"Name":"p","Kind":"connect-proxy"}"#, r#"{"Name":"p","Connect":{"Native":true}}"#] {
+    // A proxy for nothing, and one that somebody would have to set up.
+    for body in
+        [r#"{"Name":"p","Kind":"connect-proxy"}"#, r#"{"Name":"p","Connect":{"SidecarService":{"Port":1}}}"#]
+    {
         assert_eq!(
             world.put("/v1/agent/service/register", body).await.status,
             StatusCode::BAD_REQUEST,

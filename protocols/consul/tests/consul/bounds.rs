@@ -92,7 +92,6 @@ async fn no_field_is_read_and_forgotten() {
     let world = world().await;
     for (route, body) in [
         ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Namespace":"other"}"#),
-        ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Locality":{"Zone":"z"}}"#),
         ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Check":{"Name":"a","Partition":"p"}}"#),
         ("catalog/deregister", r#"{"Node":"n","Partition":"p"}"#),
         ("agent/check/register", r#"{"Name":"a","TTL":"5s","ProxyHTTP":"x"}"#),

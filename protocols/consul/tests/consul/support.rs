@@ -85,7 +85,7 @@ pub(crate) async fn serve(registry: Registry, settings: &str) -> World {
     let script = Memory::new().script();
     let world = World { address, script, registry, sets, client, stop: Arc::new(Stopping(stop)) };
     // Its own node is there at once, though not at the same instant.
-    while world.get(&format!("/v1/catalog/node/{node}")).await.text() == "null" {
+    while world.get(&format!("/v1/health/node/{node}")).await.text() == "[]" {
         tokio::task::yield_now().await;
     }
     world
