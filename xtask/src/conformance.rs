@@ -39,6 +39,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "consul/node", tool: Tool::Node, program: "node/scenario.mjs" },
     Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
     Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/spring", tool: Tool::Python, program: "spring.py" },
     Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
