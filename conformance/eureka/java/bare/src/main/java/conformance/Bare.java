@@ -64,8 +64,8 @@ public class Bare {
                 return mine.equals(theirs) && !mine.isEmpty();
             });
             check("what it says of itself is said", () -> {
-                manager.setInstanceStatus(InstanceStatus.OUT_OF_SERVICE);
-                return statuses(client, "BARE-APP").equals(List.of(InstanceStatus.OUT_OF_SERVICE));
+                manager.setInstanceStatus(InstanceStatus.DOWN);
+                return statuses(client, "BARE-APP").equals(List.of(InstanceStatus.DOWN));
             });
         } finally {
             client.shutdown();
