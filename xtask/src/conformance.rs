@@ -41,6 +41,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "eureka/spring", tool: Tool::Python, program: "spring.py" },
     Driver { name: "eureka/others", tool: Tool::Python, program: "others.py" },
+    Driver { name: "eureka/oracle", tool: Tool::Python, program: "oracle/run.py" },
     Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
