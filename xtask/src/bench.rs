@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the load generator against the release build on this machine.
 //!
 //! `cargo xtask bench consul` puts a real Consul beside it: the program that `CONSUL_BIN` names, or else one that is built
-//! from the modules pinned in `bench/peers`.
+//! from the modules pinned in `bench/peers`. `cargo xtask bench balance` says what a pick costs beside tower's.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +12,10 @@ use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool> {
+    if let Some(("balance", args)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let run = ["run", "--release", "--locked", "--package", "switchboard-bench-balance", "--"];
+        return process::succeeds(process::cargo().current_dir(&workspace.root).args(run).args(args));
+    }
     let build = [
         "build",
         "--release",
