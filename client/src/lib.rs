@@ -12,7 +12,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! * **Sources** say which instances a service has: [`Native`], [`Consul`], `Dns`, `Etcd`, [`Fixed`] and [`File`]. Every
+//! * **Sources** say which instances a service has: [`Native`], [`Consul`], [`Eureka`], `Dns`, `Etcd`, [`Fixed`] and [`File`]. Every
 //!   [`Source`] gives whole sets with their [`Freshness`], by push where the system can; with all registries gone the
 //!   known set stays in use, over a restart too ([`LastKnownGood`]).
 //! * A **[`Registrar`]** registers, keeps alive, and registers again by itself after a lost lease, a registry that lost
@@ -31,6 +31,7 @@ mod consul;
 mod dns;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod eureka;
 mod grpc;
 mod http_client;
 mod native;
@@ -47,6 +48,7 @@ pub use consul::Consul;
 pub use dns::{Dns, DnsError};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdForm};
+pub use eureka::Eureka;
 pub use grpc::{Connection, GrpcChannel, GrpcOptions};
 pub use http_client::{HashKey, HttpClient, HttpOptions};
 pub use native::Native;

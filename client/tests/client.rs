@@ -16,6 +16,8 @@ mod defects;
 #[cfg(feature = "dns")]
 #[path = "client/dns.rs"]
 mod dns;
+#[path = "client/eureka.rs"]
+mod eureka;
 #[path = "client/grpc.rs"]
 mod grpc;
 #[path = "client/peers.rs"]

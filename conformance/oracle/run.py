@@ -17,7 +17,9 @@ def answers(script, server, strict=False):
     """What a fresh server answers to a script. `server()` gives a context with its address, words and variables."""
     with server() as running:
         fixed = {*running.fixed, *script.ids()}
-        plainer = Plainer(running.words, fixed, running.index_header, running.opaque, running.unordered)
+        # A protocol whose answers are not only JSON makes them plain itself.
+        make = getattr(running, "plainer", Plainer)
+        plainer = make(running.words, fixed, running.index_header, running.opaque, running.unordered)
         return [plainer.plain(step, answer) for step, answer in ask(script, running.address, running.known, strict)]
 
 

@@ -62,6 +62,9 @@ const DRIVERS: &[Driver] = &[
     on_demand("consul/api-1.34", Tool::GoTest, "api/v1.34.5/api.tests"),
     on_demand("consul/watch-1.34", Tool::GoTest, "api/v1.34.5/watch.tests"),
     always("eureka/scenario", Tool::Python, "scenario.py"),
+    always("eureka/spring", Tool::Python, "spring.py"),
+    always("eureka/others", Tool::Python, "others.py"),
+    always("eureka/oracle", Tool::Python, "oracle/run.py"),
     always("eureka/node", Tool::Node, "node/scenario.mjs"),
 ];
 

@@ -17,11 +17,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Our registry in this process, with the native API, Consul's, and DNS.
+/// Our registry in this process, with the native API, Consul's, DNS and Eureka's.
 pub(crate) struct Server {
     pub(crate) native: SocketAddr,
     pub(crate) consul: SocketAddr,
     pub(crate) dns: SocketAddr,
+    pub(crate) eureka: SocketAddr,
     stop: Stop,
 }
 
@@ -33,7 +34,8 @@ impl Server {
         let native = serve(&switchboard_protocol_native::PLUG, "", &registry, &stop).await;
         let consul = serve(&switchboard_protocol_consul::PLUG, "node_name = 'here'", &registry, &stop).await;
         let dns = serve(&switchboard_protocol_dns::PLUG, "", &registry, &stop).await;
-        Server { native, consul, dns, stop }
+        let eureka = serve(&switchboard_protocol_eureka::PLUG, "", &registry, &stop).await;
+        Server { native, consul, dns, eureka, stop }
     }
 }
 

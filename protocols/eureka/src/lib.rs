@@ -11,6 +11,8 @@ mod answer;
 mod ask;
 mod config;
 mod facade;
+#[cfg(test)]
+mod fuzz;
 mod lens;
 mod pages;
 mod path;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use http::StatusCode;
 use switchboard_model::Name;
@@ -10,7 +12,7 @@ use super::status::To;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::refusal::Refusal;
-use crate::wire::{BatchAction, Form, Item, Reply, Status, read_batch, write_replies};
+use crate::wire::{BatchAction, Form, Item, Malformed, Reply, Status, read_batch, write_replies};
 
 /// Real servers send 250 at most.
 const MOST: usize = 10_000;
@@ -23,19 +25,37 @@ pub(crate) async fn post(state: &State, mut ask: Ask) -> Result<Answer, Refusal>
         let why = format!("a batch has at most {MOST} items");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
-    // All at once, so that one write to the disk is enough for them; in order, as far as they are writes.
-    let replies = items.into_iter().map(|item| async {
-        match item {
-            Ok(item) => apply(state, &ask.caller, &ask.namespace, item).await,
-            Err(_) => Reply { status: 500, info: None },
-        }
-    });
-    let replies = join_all(replies).await;
+    let replies = apply_all(state, &ask, items).await;
     // The same again, later: not half of it lost.
     if replies.iter().any(|reply| reply.status == 503) {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not all of it could be written"));
     }
     Ok(Answer::said(Form::JSON, write_replies(&replies)))
+}
+
+/// All instances at once, so that one write to the disk is enough for them; what is about the same one in its order.
+async fn apply_all(state: &State, ask: &Ask, items: Vec<Result<Item, Malformed>>) -> Vec<Reply> {
+    let mut lines: BTreeMap<(String, String), Vec<(usize, Item)>> = BTreeMap::new();
+    let mut replies = vec![Reply { status: 500, info: None }; items.len()];
+    for (place, item) in items.into_iter().enumerate() {
+        if let Ok(item) = item {
+            let about = (item.app.to_uppercase(), item.id.clone());
+            lines.entry(about).or_default().push((place, item));
+        }
+    }
+    let one = |line: Vec<(usize, Item)>| async move {
+        let mut done = Vec::with_capacity(line.len());
+        for (place, item) in line {
+            done.push((place, apply(state, &ask.caller, &ask.namespace, item).await));
+        }
+        done
+    };
+    for (place, reply) in join_all(lines.into_values().map(one)).await.into_iter().flatten() {
+        if let Some(slot) = replies.get_mut(place) {
+            *slot = reply;
+        }
+    }
+    replies
 }
 
 async fn apply(state: &State, caller: &Caller, namespace: &Name, item: Item) -> Reply {

@@ -123,10 +123,11 @@ fn service_name<'a>(app: &'a str, info: &'a InstanceInfo) -> &'a str {
 }
 
 fn without_defaults(data_center: DataCenter) -> Option<DataCenter> {
-    let plain = DataCenter::my_own();
-    let class = data_center.class.clone().filter(|class| class != plain.class());
-    let data_center = DataCenter { class, ..data_center };
-    (data_center != plain).then_some(data_center)
+    let DataCenter { class, name, metadata } = data_center;
+    let bare = DataCenter { class: None, name, metadata };
+    let class = class.filter(|class| class != bare.class());
+    let data_center = DataCenter { class, ..bare };
+    (data_center != DataCenter::my_own()).then_some(data_center)
 }
 
 fn ports(port: PortWord, secure: PortWord) -> Box<[Port]> {

@@ -114,6 +114,21 @@ async fn broken_batches_are_refused_item_by_item() {
     assert_eq!(nothing, json!({ "responseList": [] }));
 }
 
+/// Found by the real server: a heartbeat after a cancellation in the same batch was answered as if that had not been.
+#[tokio::test]
+async fn what_a_batch_says_of_one_instance_is_done_in_its_order() {
+    let world = world().await;
+    world.register(&java("WEB", "w")).await;
+    let item = |action: &str| json!({ "action": action, "appName": "WEB", "id": "w" });
+    let list = ["Heartbeat", "Cancel", "Heartbeat", "Cancel"].map(item);
+    let headers = [("content-type", "application/json")];
+    let body = json!({ "replicationList": list }).to_string();
+    let answer = world.ask(Method::POST, "/eureka/peerreplication/batch/", &headers, body).await.json();
+    let statuses: Vec<_> =
+        answer["responseList"].as_array().unwrap().iter().map(|one| one["statusCode"].clone()).collect();
+    assert_eq!(statuses, [200, 200, 404, 404]);
+}
+
 #[tokio::test]
 async fn a_store_that_takes_no_writes_is_said_so_and_reads_go_on() {
     let world = world().await;

@@ -1,0 +1,194 @@
+"""Programs of Spring's and Netflix's users, unmodified: a Spring Boot application, Spring Cloud Gateway, and Netflix's client."""
+
+import contextlib
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+os.environ["NO_PROXY"] = "*"
+
+import httpx
+from maven import Missing, Program, build
+from tap import check, equal, finish, report, skip
+
+EUREKA = os.environ["SWITCHBOARD_EUREKA_URL"]
+SCRATCH = Path(os.environ["SWITCHBOARD_CONFORMANCE_DIR"])
+PATIENCE = 60
+NAMES = ["a Spring application", "Spring Cloud Gateway", "Netflix's client"]
+
+
+def client(url):
+    return httpx.Client(base_url=url, timeout=15, trust_env=False)
+
+
+native, consul = client(os.environ["SWITCHBOARD_URL"]), client(os.environ["SWITCHBOARD_CONSUL_URL"])
+eureka = client(EUREKA + "/eureka/")
+
+
+def until(what, found):
+    """Whatever it last found, once it is true: these clients poll."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            if last := found():
+                return last
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never: {what}")
+        time.sleep(0.1)
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = f"{self.server.named} at {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def backend(name):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    server.named = name
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+BY_CONSUL, BY_NATIVE = backend("the one by Consul"), backend("the one by the native API")
+
+
+def register_elsewhere():
+    body = {"ID": "user-1", "Name": "user-service", "Address": "127.0.0.1", "Port": BY_CONSUL}
+    equal(consul.put("/v1/agent/service/register", json=body).status_code, 200, "by Consul")
+    body = {"service": "by-native", "host": "10.4.0.1", "port": 8080}
+    equal(native.post("/v1/register", json=body).status_code, 200, "by the native API")
+
+
+def start(place, name, port, *more):
+    settings = {
+        "server.port": port,
+        "server.address": "127.0.0.1",
+        "spring.application.name": f"spring-{name}",
+        "eureka.client.service-url.defaultZone": f"{EUREKA}/eureka/",
+        # So that nobody waits half a minute for what works.
+        "eureka.client.registry-fetch-interval-seconds": 1,
+        "eureka.client.initial-instance-info-replication-interval-seconds": 0,
+        "eureka.instance.lease-renewal-interval-in-seconds": 1,
+        "eureka.instance.lease-expiration-duration-in-seconds": 5,
+        "eureka.instance.hostname": "127.0.0.1",
+        "spring.cloud.loadbalancer.cache.enabled": "false",
+        "spring.main.banner-mode": "off",
+        "spring.jmx.enabled": "false",
+    }
+    arguments = [f"--{key}={value}" for key, value in settings.items()]
+    return Program(place / name / "target" / f"{name}.jar", [*arguments, *more], SCRATCH / f"eureka-{name}.log")
+
+
+def statuses(app):
+    answer = eureka.get(f"apps/{app}", headers={"Accept": "application/json"})
+    return [] if answer.status_code == 404 else [one["status"] for one in answer.json()["application"]["instance"]]
+
+
+def served(service):
+    return [entry["Service"]["Port"] for entry in consul.get(f"/v1/health/service/{service}?passing").json()]
+
+
+def app_registers(app, port):
+    app.wait_until(lambda: statuses("SPRING-APP") == ["UP"])
+    equal(served("spring-app"), [port], "by Consul")
+    # Longer than its lease: its heartbeats keep it.
+    time.sleep(6)
+    equal(served("spring-app"), [port], "after its lease")
+
+
+def app_discovers(port):
+    at = client(f"http://127.0.0.1:{port}")
+
+    def found():
+        return sorted(one["uri"] for one in at.get("/instances/user-service").json())
+
+    one, two = f"http://127.0.0.1:{BY_CONSUL}", f"http://127.0.0.1:{BY_NATIVE}"
+    until("it finds what Consul registered", lambda: found() == [one])
+    body = {"service": "User-Service", "id": "user-2", "host": "127.0.0.1", "port": BY_NATIVE}
+    native.post("/v1/register", json=body)
+    until("a delta tells it what the native API registered", lambda: found() == sorted([one, two]))
+    missing = {"by-native", "spring-app", "user-service"} - set(at.get("/services").json())
+    equal(missing, set(), "missing of its services")
+
+
+def gateway_routes(gateway, port):
+    at = client(f"http://127.0.0.1:{port}")
+
+    def answers(n=8):
+        return {at.get("/user-service/hello").text for _ in range(n)}
+
+    one, two = "the one by Consul at /hello", "the one by the native API at /hello"
+    gateway.wait_until(lambda: at.get("/user-service/hello").status_code == 200)
+    until("both are used", lambda: answers() == {one, two})
+    consul.put("/v1/agent/service/maintenance/user-1?enable=true")
+    until("one is in maintenance", lambda: answers() == {two})
+    consul.put("/v1/agent/service/maintenance/user-1?enable=false")
+    until("it is back", lambda: answers() == {one, two})
+    equal(at.get("/spring-app/hello").text, "hello from spring-app", "the Spring application")
+    equal(at.get("/nobody/hello").status_code, 404, "nobody")
+
+
+def stops(program, app):
+    program.stop()
+    equal(statuses(app), [], "after it has stopped")
+
+
+def bare(place):
+    """Its program prints the lines of a driver itself."""
+    command = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(place / "bare/target/bare.jar")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    (SCRATCH / "eureka-bare.log").write_text(done.stdout + done.stderr)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("ok - ", "not ok - "))]
+    for line in lines:
+        name, _, why = line.removeprefix("not ").removeprefix("ok - ").partition(": ")
+        report(f"Netflix's client: {name}", why)
+    if not lines:
+        report("Netflix's client", "it ended without a word: " + " / ".join(done.stderr.splitlines()[-3:]))
+
+
+def main():
+    try:
+        place = build(Path(__file__).parent / "java")
+    except Missing as missing:
+        for name in NAMES:
+            skip(name, str(missing))
+        return
+    check("what others registered is there", register_elsewhere)
+    app_port, gateway_port = free_port(), free_port()
+    app = start(place, "app", app_port)
+    locator = "--spring.cloud.gateway.server.webflux.discovery.locator"
+    gateway = start(place, "gateway", gateway_port, f"{locator}.enabled=true", f"{locator}.lower-case-service-id=true")
+    try:
+        check("a Spring application registers and renews", app_registers, app, app_port)
+        check("a Spring application discovers what other protocols registered", app_discovers, app_port)
+        check("Spring Cloud Gateway routes to what other protocols registered", gateway_routes, gateway, gateway_port)
+        bare(place)
+        check("a Spring application deregisters when it stops", stops, app, "SPRING-APP")
+        check("Spring Cloud Gateway deregisters when it stops", stops, gateway, "SPRING-GATEWAY")
+    finally:
+        app.kill()
+        gateway.kill()
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    finish()
