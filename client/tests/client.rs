@@ -16,8 +16,15 @@ mod defects;
 #[cfg(feature = "dns")]
 #[path = "client/dns.rs"]
 mod dns;
+#[path = "client/examples.rs"]
+mod examples;
+#[path = "client/front_page.rs"]
+mod front_page;
 #[path = "client/grpc.rs"]
 mod grpc;
+#[cfg(feature = "metrics")]
+#[path = "client/metrics.rs"]
+mod metrics;
 #[path = "client/peers.rs"]
 mod peers;
 #[path = "client/registrars.rs"]
