@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{Api, Server, until};
 
-/// Cargo builds examples with the tests, beside them; but not if only one test was asked for.
+/// Cargo builds examples with the tests, beside them; but not if only one test was asked for, and then they may be old.
 fn example(name: &str) -> Option<PathBuf> {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent()?.parent()?.join("examples").join(name);
@@ -63,8 +63,9 @@ async fn servers_register_and_a_client_calls_them_by_name_and_goes_on_without_th
     let text = said(&output);
     assert!(output.status.success(), "{text}");
     assert_eq!(text.matches("hello from").count(), 10, "{text}");
-    assert!(text.contains(&format!("hello from {first_port}")), "{text}");
-    assert!(text.contains(&format!("hello from {second_port}")), "{text}");
+    // Chance decides who is called how often; nobody else is called.
+    let by_them = [&first_port, &second_port].map(|port| text.matches(&format!("hello from {port}")).count());
+    assert_eq!(by_them.iter().sum::<usize>(), 10, "{text}");
     assert!(text.contains("greeter: Fresh, 10 calls"), "{text}");
 
     // Told to stop, a server deregisters before it ends.
