@@ -32,8 +32,11 @@ use crate::registrar::RegistrarStatus;
 /// It keeps nothing alive: what is dropped is not counted any more.
 #[derive(Clone, Default)]
 pub struct Metrics {
-    parts: Arc<Mutex<Vec<(Arc<str>, Reader)>>>,
+    parts: Arc<Mutex<Vec<Part>>>,
 }
+
+/// A name for the label, and what reads.
+type Part = (Arc<str>, Reader);
 
 /// None: it is gone.
 type Reader = Box<dyn Fn() -> Option<Measured> + Send + Sync>;

@@ -13,6 +13,8 @@
 mod calls;
 #[path = "client/defects.rs"]
 mod defects;
+#[path = "client/dependencies.rs"]
+mod dependencies;
 #[cfg(feature = "dns")]
 #[path = "client/dns.rs"]
 mod dns;

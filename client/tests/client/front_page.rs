@@ -52,3 +52,31 @@ fn the_front_page_is_what_was_run() {
         assert!(page.contains("me.leave(std::time::Duration::from_secs(5)).await;"));
     }
 }
+
+/// The table of go-kit's defects names tests that there are.
+#[test]
+fn the_tests_that_the_readme_names_are_there() {
+    let sources = [
+        include_str!("calls.rs"),
+        include_str!("defects.rs"),
+        include_str!("peers.rs"),
+        include_str!("registrars.rs"),
+        include_str!("../../src/consul.rs"),
+        include_str!("../../src/dns.rs"),
+        include_str!("../../../core/discover/src/suite.rs"),
+        include_str!("../../../core/discover/tests/discover.rs"),
+        include_str!("../../../core/balance/tests/balance/threads.rs"),
+    ];
+    let rows = include_str!("../../README.md").lines().filter(|line| line.starts_with("| K"));
+    let mut count = 0;
+    for row in rows {
+        count += 1;
+        let named: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "{row}");
+        for name in named {
+            let is_there = sources.iter().any(|source| source.contains(&format!("fn {name}(")));
+            assert!(is_there, "there is no test {name}");
+        }
+    }
+    assert_eq!(count, 24);
+}
