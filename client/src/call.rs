@@ -171,6 +171,7 @@ where
             Err(_) => Err(Why::Timeout),
         },
     };
+    shared.counts.times.add(begun.elapsed());
     result.map_err(|why| {
         shared.counts.failures.fetch_add(1, Ordering::Relaxed);
         let error = tries.error(why);

@@ -39,6 +39,8 @@ pub struct DnsError(Arc<str>);
 /// However short or long the time to live: not more often, not more seldom.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(60);
+/// A server that says nothing for so long is asked again, and then given up.
+const ANSWER: Duration = Duration::from_secs(2);
 /// The place of the service in a name.
 const SERVICE: &str = "{service}";
 
@@ -90,6 +92,7 @@ impl Dns {
         };
         // It is asked anew when the time to live is over, and then must not answer from a cache.
         builder.options_mut().cache_size = 0;
+        builder.options_mut().timeout = ANSWER;
         let resolver = builder.build().map_err(said)?;
         let pattern = match &names {
             Names::Srv(name) | Names::Hosts(name, _) => name,

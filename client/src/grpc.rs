@@ -253,3 +253,14 @@ impl<B> fmt::Debug for GrpcChannel<B> {
         f.debug_tuple("GrpcChannel").field(&self.pool).finish()
     }
 }
+
+#[cfg(feature = "metrics")]
+impl<B> crate::metrics::Measure for GrpcChannel<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn reader(&self) -> Box<dyn Fn() -> Option<crate::metrics::Measured> + Send + Sync> {
+        crate::metrics::of_pool(&self.pool)
+    }
+}

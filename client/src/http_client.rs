@@ -178,6 +178,17 @@ impl HttpClient {
     }
 }
 
+#[cfg(feature = "metrics")]
+impl crate::metrics::Measure for HttpClient {
+    fn reader(&self) -> Box<dyn Fn() -> Option<crate::metrics::Measured> + Send + Sync> {
+        let inner = Arc::downgrade(&self.inner);
+        Box::new(move || {
+            let pools = inner.upgrade()?.pools.lock().values().map(|pool| pool.status()).collect();
+            Some(crate::metrics::Measured { pools, registrar: None })
+        })
+    }
+}
+
 impl Inner {
     async fn attempt(
         &self,

@@ -34,10 +34,13 @@ mod etcd;
 mod eureka;
 mod grpc;
 mod http_client;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod native;
 mod pool;
 mod registrar;
 mod registration;
+mod times;
 pub mod tower;
 mod wire;
 
@@ -53,10 +56,12 @@ pub use grpc::{Connection, GrpcChannel, GrpcOptions};
 pub use http_client::{HashKey, HttpClient, HttpOptions};
 pub use native::Native;
 pub use pool::{Picked, Pool, PoolError, PoolOptions, PoolStatus};
-pub use registrar::{Registered, Registrar, RegistrarOptions, Registry, RegistryError, shutdown_signal};
+pub use registrar::{
+    Registered, Registrar, RegistrarOptions, RegistrarStatus, Registry, RegistryError, shutdown_signal,
+};
 pub use registration::{ActiveCheck, Registration};
 pub use switchboard_balance::{
-    Algorithm, CircuitPolicy, EjectionPolicy, Fitness, LatencyPolicy, Ledger, NoPick, Outcome, Policy,
+    Algorithm, CircuitPolicy, EjectionPolicy, Fitness, LatencyPolicy, Ledger, NoPick, Outcome, Phase, Policy,
     PolicyError, Report, Rest, RetryPolicy, SlowStartPolicy, SubsetPolicy, TripRules, ZoneMode, ZonePolicy,
     hash_of,
 };
@@ -65,4 +70,5 @@ pub use switchboard_discover::{
     InstanceSet, LastKnownGood, Metadata, Name, Port, Publisher, Query, Rejection, Revision, ServiceKey,
     Shared, SharedOptions, Source, Tags, Updates, diff,
 };
+pub use times::Took;
 pub use wire::AddressError;

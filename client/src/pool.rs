@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use switchboard_balance::{
-    Balancer, Endpoint, Fitness, Ledger, NoPick, Outcome, Pick, Policy, PolicyError, Report, Request,
+    Balancer, Endpoint, Fitness, Ledger, NoPick, Outcome, Phase, Pick, Policy, PolicyError, Report, Request,
 };
 use switchboard_discover::{Freshness, Instance, InstanceKey, InstanceSet, Query, Source, Updates};
 use switchboard_model::Name;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::now;
+use crate::times::{Times, Took};
 
 /// The instances of one service, each with what it takes to reach it, kept as its source says they are.
 ///
@@ -51,6 +52,7 @@ pub(crate) struct Counts {
     pub(crate) retries: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) ejected_probes: AtomicU64,
+    pub(crate) times: Times,
 }
 
 /// How a pool is run.
@@ -70,10 +72,23 @@ impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions {
             policy: Policy::default(),
-            ledger: Arc::new(Ledger::new()),
+            ledger: Arc::new(Ledger::telling(log)),
             patience: Duration::from_secs(3),
             timeout: None,
         }
+    }
+}
+
+fn log(instance: &InstanceKey, phase: Phase) {
+    match phase {
+        Phase::Open { until } => {
+            let left_out_for = until.since(now());
+            tracing::warn!(target: "switchboard::pool", %instance, ?left_out_for, "an instance fails and is left out");
+        }
+        Phase::Closed => {
+            tracing::info!(target: "switchboard::pool", %instance, "an instance works again");
+        }
+        Phase::HalfOpen => {}
     }
 }
 
@@ -97,6 +112,8 @@ pub struct PoolStatus {
     pub freshness: Freshness,
     /// Each instance, with what calls have told about it.
     pub instances: Vec<Report>,
+    /// Where the circuit breaker of the service stands; None: the policy has none.
+    pub circuit: Option<Phase>,
     /// Calls on the way.
     pub in_flight: u32,
     /// Calls since the start.
@@ -107,6 +124,8 @@ pub struct PoolStatus {
     pub failures: u64,
     /// Calls that found out whether an ejected instance works again.
     pub probes: u64,
+    /// How long calls took.
+    pub took: Took,
 }
 
 impl<S: Clone + Send + Sync + 'static> Pool<S> {
@@ -136,11 +155,13 @@ impl<S: Clone + Send + Sync + 'static> Pool<S> {
             service: query.service.service.clone(),
             freshness: seen.borrow().freshness.clone(),
             instances: balancer.report(now()),
+            circuit: balancer.circuit(),
             in_flight: balancer.in_flight(),
             calls: read(&counts.calls),
             retries: read(&counts.retries),
             failures: read(&counts.failures),
             probes: read(&counts.ejected_probes),
+            took: counts.times.read(),
         }
     }
 

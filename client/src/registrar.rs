@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use switchboard_discover::Backoff;
+use switchboard_discover::{Backoff, Name};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -112,9 +113,33 @@ impl Default for RegistrarOptions {
 /// reached it keeps trying. When it is dropped, the instance is deregistered; better is [`Registrar::leave`].
 #[derive(Debug)]
 pub struct Registrar {
+    service: Name,
+    id: Arc<str>,
+    counts: Arc<Counts>,
     orders: mpsc::Sender<Order>,
     state: watch::Receiver<Registered>,
     parting: Option<Parting>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    again: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What a registrar knows, for people and for metrics.
+#[derive(Clone, Debug)]
+pub struct RegistrarStatus {
+    /// The service.
+    pub service: Name,
+    /// The instance's id.
+    pub id: Arc<str>,
+    /// Whether it is registered, as of the last heartbeat.
+    pub registered: bool,
+    /// How often it has had to be registered again.
+    pub again: u64,
+    /// Registrations and heartbeats that failed.
+    pub failures: u64,
 }
 
 #[derive(Debug)]
@@ -147,10 +172,18 @@ impl Registrar {
     ) -> Registrar {
         let (orders, inbox) = mpsc::channel(1);
         let (tell, state) = watch::channel(Registered::No { cause: None });
-        let keeper = Keeper { registry: registry.clone(), registration: registration.clone(), options, tell };
+        let counts = Arc::new(Counts::default());
+        let (service, id) = (registration.service.service.clone(), registration.id.clone());
+        let keeper = Keeper {
+            registry: registry.clone(),
+            registration: registration.clone(),
+            options,
+            tell,
+            counts: counts.clone(),
+        };
         let task = tokio::spawn(keeper.run(inbox)).abort_handle();
         let parting = Parting { registry, registration, within: options.leave_within, task };
-        Registrar { orders, state, parting: Some(parting) }
+        Registrar { service, id, counts, orders, state, parting: Some(parting) }
     }
 
     /// Waits until the instance is registered.
@@ -163,6 +196,11 @@ impl Registrar {
     /// Whether it is registered, and why not, now and later.
     pub fn state(&self) -> watch::Receiver<Registered> {
         self.state.clone()
+    }
+
+    /// What it has counted.
+    pub fn status(&self) -> RegistrarStatus {
+        status(&self.service, &self.id, &self.state, &self.counts)
     }
 
     /// Takes no new calls, gives those that are on the way this long to end, and deregisters.
@@ -179,6 +217,33 @@ impl Registrar {
     pub async fn leave_on_signal(self, drain_for: Duration) {
         shutdown_signal().await;
         self.leave(drain_for).await;
+    }
+}
+
+fn status(
+    service: &Name,
+    id: &Arc<str>,
+    state: &watch::Receiver<Registered>,
+    counts: &Counts,
+) -> RegistrarStatus {
+    RegistrarStatus {
+        service: service.clone(),
+        id: id.clone(),
+        registered: state.borrow().is_yes(),
+        again: counts.again.load(Ordering::Relaxed),
+        failures: counts.failures.load(Ordering::Relaxed),
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl crate::metrics::Measure for Registrar {
+    fn reader(&self) -> Box<dyn Fn() -> Option<crate::metrics::Measured> + Send + Sync> {
+        let (service, id, state) = (self.service.clone(), self.id.clone(), self.state.clone());
+        let counts = Arc::downgrade(&self.counts);
+        Box::new(move || {
+            let registrar = status(&service, &id, &state, &*counts.upgrade()?);
+            Some(crate::metrics::Measured { registrar: Some(registrar), pools: Vec::new() })
+        })
     }
 }
 
@@ -235,6 +300,7 @@ struct Keeper {
     registration: Registration,
     options: RegistrarOptions,
     tell: watch::Sender<Registered>,
+    counts: Arc<Counts>,
 }
 
 impl Keeper {
@@ -263,6 +329,9 @@ impl Keeper {
                 Ok(()) => {
                     backoff.reset();
                     self.tell.send_replace(Registered::Yes { again: times });
+                    self.counts.again.store(u64::from(times), Ordering::Relaxed);
+                    let id = &self.registration.id;
+                    tracing::info!(target: "switchboard::registrar", registry = self.registry.name(), %id, again = times, "registered");
                     times = times.saturating_add(1);
                 }
                 Err(error) => {
@@ -324,6 +393,7 @@ impl Keeper {
 
     fn failed(&self, what: &str, error: RegistryError) {
         let id = &self.registration.id;
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(target: "switchboard::registrar", registry = self.registry.name(), %id, %error, "{what} failed");
         self.tell.send_replace(Registered::No { cause: Some(error) });
     }

@@ -184,3 +184,10 @@ impl<S, P> fmt::Debug for Balanced<S, P> {
         f.debug_tuple("Balanced").field(&self.pool).finish()
     }
 }
+
+#[cfg(feature = "metrics")]
+impl<S: Clone + Send + Sync + 'static, P> crate::metrics::Measure for Balanced<S, P> {
+    fn reader(&self) -> Box<dyn Fn() -> Option<crate::metrics::Measured> + Send + Sync> {
+        crate::metrics::of_pool(&self.pool)
+    }
+}

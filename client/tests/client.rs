@@ -13,13 +13,22 @@
 mod calls;
 #[path = "client/defects.rs"]
 mod defects;
+#[path = "client/dependencies.rs"]
+mod dependencies;
 #[cfg(feature = "dns")]
 #[path = "client/dns.rs"]
 mod dns;
 #[path = "client/eureka.rs"]
 mod eureka;
+#[path = "client/examples.rs"]
+mod examples;
+#[path = "client/front_page.rs"]
+mod front_page;
 #[path = "client/grpc.rs"]
 mod grpc;
+#[cfg(feature = "metrics")]
+#[path = "client/metrics.rs"]
+mod metrics;
 #[path = "client/peers.rs"]
 mod peers;
 #[path = "client/registrars.rs"]

@@ -1,7 +1,4 @@
-//! The defects of go-kit's `sd` that are not tests elsewhere. K1, K3 and K21 (etcd) are in `peers`, K8 in `dns.rs`, K16 in
-//! `core/balance`, K15 and K20 in `core/discover`, K7, K9, K13, K17 and K22 in the suite of every source, K18 and K23 in
-//! `calls`, K24 in `registrars`. K2, K4, K5 and K6 are about ZooKeeper and wait for its source; what they are about in
-//! general is in the suite.
+//! The defects of go-kit's `sd` that are not tests elsewhere; the README has the table of all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,6 +74,55 @@ async fn k10_and_k11_answers_with_a_bad_index_are_used_and_do_not_make_a_loop() 
             "asked {asked} times in {seconds} s"
         );
     }
+}
+
+/// go-kit's ZooKeeper skips what it cannot read, and a healthy instance is out of the set (K5). Here a registry that fails in
+/// the middle of its answer takes nobody out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k05_a_read_that_fails_in_the_middle_takes_nobody_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let second_pages = Arc::new(AtomicUsize::new(0));
+    let asked = second_pages.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let asked = asked.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let query = request.uri().query().unwrap_or_default().to_owned();
+                let instance = |id: &str| {
+                    format!(
+                        r#"{{"service":"users","namespace":"default","id":"{id}","node":null,"host":"{id}","ports":[{{"name":"","port":80}}],"tags":[],"metadata":{{}},"weight":1,"zone":null,"health":"passing","revision":7}}"#
+                    )
+                };
+                let page = |id: &str, next: &str| format!(r#"{{"instances":[{}]{next}}}"#, instance(id));
+                let (status, body) = if request.uri().path() == "/v1/watch" {
+                    // The watch breaks at once, so that everything is read again.
+                    (500, String::new())
+                } else if !query.contains("after=") {
+                    (200, page("a", r#","next":"a""#))
+                } else if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                    (200, page("b", ""))
+                } else {
+                    (500, String::new())
+                };
+                let response = Response::builder().status(status).header("switchboard-revision", "7");
+                let response = response.body(Full::new(Bytes::from(body))).unwrap();
+                async { Ok::<_, std::convert::Infallible>(response) }
+            });
+            tokio::spawn(async move {
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    let source = Native::at(&url).unwrap().source();
+    let mut updates = source.watch(&users());
+    let set = suite::until(&mut updates, "both are there", |set| !set.instances.is_empty()).await;
+    assert_eq!(suite::hosts(&set), ["a", "b"]);
+    until("the second page has failed", || async { second_pages.load(Ordering::SeqCst) > 2 }).await;
+    let set = updates.current();
+    assert_eq!(suite::hosts(&set), ["a", "b"]);
+    assert!(!set.freshness.is_fresh(), "{set:?}");
 }
 
 /// A registry that takes connections and says nothing: go-kit's constructor never returns, and stopping does not end the

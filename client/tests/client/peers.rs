@@ -1,5 +1,6 @@
-//! The same against the real Consul and the real etcd. `SWITCHBOARD_CONSUL_BINARY` and `SWITCHBOARD_ETCD_BINARY` say where
-//! they are; without them nothing is run, and that is said.
+//! The same against the real Consul, of HTTP and of DNS, and the real etcd. `CONSUL_BIN` says where a Consul is, or there is
+//! one in `target/peers` as `bench/peers/build` puts it there; `ETCD_BIN` says where an etcd is, or it comes with the
+//! dependencies of the tests. What is not there is not run, and that is said.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -15,18 +16,40 @@ static ONE: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Of Consul.
+    pub(crate) dns: Option<SocketAddr>,
     child: Child,
     data: tempfile::TempDir,
     restart: Vec<String>,
     _one: MutexGuard<'static, ()>,
 }
 
-fn binary(variable: &str) -> Option<String> {
-    let path = std::env::var(variable).ok().filter(|path| !path.is_empty());
-    if path.is_none() {
-        eprintln!("not run: {variable} does not say where the real server is");
+fn named_by(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|path| !path.is_empty())
+}
+
+fn consul_binary() -> Option<String> {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/consul");
+    let there = || std::path::Path::new(built).exists().then(|| built.to_owned());
+    let found = named_by("CONSUL_BIN").or_else(there);
+    if found.is_none() {
+        eprintln!("not run: CONSUL_BIN does not say where a real Consul is, and {built} is not there");
     }
-    path
+    found
+}
+
+fn etcd_binary() -> Option<String> {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    let vendored = etcd_bin_vendored::etcd_bin_path().ok().map(|path| path.display().to_string());
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    let vendored = None;
+    let found = named_by("ETCD_BIN").or(vendored);
+    if found.is_none() {
+        eprintln!(
+            "not run: ETCD_BIN does not say where a real etcd is, and none is vendored for this platform"
+        );
+    }
+    found
 }
 
 fn start(command: &[String]) -> Child {
@@ -37,31 +60,31 @@ fn start(command: &[String]) -> Child {
 }
 
 pub(crate) async fn consul() -> Option<Peer> {
-    let binary = binary("SWITCHBOARD_CONSUL_BINARY")?;
+    let binary = consul_binary()?;
     let one = ONE.lock().await;
     let data = tempfile::tempdir().unwrap();
     let mut ports = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         ports.push(free_port().await);
     }
     let config = data.path().join("ports.json");
     let text = format!(
-        r#"{{"ports":{{"http":{},"server":{},"serf_lan":{},"serf_wan":{},"dns":-1,"grpc":-1,"grpc_tls":-1}}}}"#,
-        ports[0], ports[1], ports[2], ports[3]
+        r#"{{"ports":{{"http":{},"server":{},"serf_lan":{},"serf_wan":{},"dns":{},"grpc":-1,"grpc_tls":-1}}}}"#,
+        ports[0], ports[1], ports[2], ports[3], ports[4]
     );
     std::fs::write(&config, text).unwrap();
     let command =
         [binary.as_str(), "agent", "-dev", "-bind=127.0.0.1", "-config-file", config.to_str().unwrap()];
     let restart: Vec<String> = command.iter().map(ToString::to_string).collect();
     let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
-    let peer = Peer { address, child: start(&restart), data, restart, _one: one };
+    let dns = Some(SocketAddr::from(([127, 0, 0, 1], ports[4])));
+    let peer = Peer { address, dns, child: start(&restart), data, restart, _one: one };
     peer.consul_is_up().await;
     Some(peer)
 }
 
-#[cfg(feature = "etcd")]
 pub(crate) async fn etcd() -> Option<Peer> {
-    let binary = binary("SWITCHBOARD_ETCD_BINARY")?;
+    let binary = etcd_binary()?;
     let one = ONE.lock().await;
     let data = tempfile::tempdir().unwrap();
     let (port, peer_port) = (free_port().await, free_port().await);
@@ -88,7 +111,7 @@ pub(crate) async fn etcd() -> Option<Peer> {
     ];
     let restart: Vec<String> = command.iter().map(ToString::to_string).collect();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let peer = Peer { address, child: start(&restart), data, restart, _one: one };
+    let peer = Peer { address, dns: None, child: start(&restart), data, restart, _one: one };
     peer.listens().await;
     Some(peer)
 }
@@ -134,28 +157,31 @@ mod real_consul {
     use crate::sources::ConsulWorld;
     use switchboard::Consul;
 
-    macro_rules! suite {
-        ($($name:ident),* $(,)?) => {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let Some(peer) = consul().await else { return };
-                    let mut world = ConsulWorld::at(peer.address, peer).await;
-                    switchboard_discover::suite::$name(&mut world).await;
-                }
-            )*
-        };
+    async fn world() -> Option<ConsulWorld<Peer>> {
+        let peer = consul().await?;
+        Some(ConsulWorld::at(peer.address, peer).await)
     }
 
-    suite!(
-        a_service_that_nobody_registered_is_an_empty_set,
-        the_whole_set_comes_on_subscribing_and_after_each_change,
-        what_is_said_about_an_instance_arrives,
-        what_must_not_be_used_is_not_given,
-        during_an_outage_the_known_set_is_given_as_stale,
-        a_hundred_readers_are_one_watch,
-        the_watch_ends_with_its_last_reader,
-    );
+    switchboard_discover::source_suite!(if_there world().await);
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn k06_one_leaves_and_its_siblings_stay() {
+        let Some(peer) = consul().await else { return };
+        let registry = Consul::at(&peer.url()).unwrap();
+        crate::registrars::one_leaves_and_its_siblings_stay(registry.clone(), &registry.source()).await;
+    }
+
+    #[cfg(feature = "dns")]
+    mod dns {
+        use super::*;
+
+        async fn world() -> Option<crate::dns::DnsWorld<Peer>> {
+            let peer = consul().await?;
+            Some(crate::dns::DnsWorld::at(peer.dns.unwrap(), peer.address, peer).await)
+        }
+
+        switchboard_discover::source_suite!(if_there world().await);
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn registers_again_after_consul_lost_everything_and_deregisters() {
@@ -232,34 +258,23 @@ mod real_etcd {
         }
     }
 
-    macro_rules! suite {
-        ($($name:ident),* $(,)?) => {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let Some(peer) = etcd().await else { return };
-                    let cable = Cable::to(peer.address).await;
-                    let source = Arc::new(Etcd::at(&cable.url()).unwrap().source());
-                    let direct = Etcd::at(&peer.url()).unwrap();
-                    let mut world = EtcdWorld { cable, source, direct, peer };
-                    switchboard_discover::suite::$name(&mut world).await;
-                }
-            )*
-        };
+    async fn world() -> Option<EtcdWorld> {
+        let peer = etcd().await?;
+        let cable = Cable::to(peer.address).await;
+        let source = Arc::new(Etcd::at(&cable.url()).unwrap().source());
+        let direct = Etcd::at(&peer.url()).unwrap();
+        Some(EtcdWorld { cable, source, direct, peer })
     }
 
-    suite!(
-        a_service_that_nobody_registered_is_an_empty_set,
-        the_whole_set_comes_on_subscribing_and_after_each_change,
-        what_is_said_about_an_instance_arrives,
-        an_address_of_ipv6_arrives,
-        a_tag_narrows_the_set,
-        during_an_outage_the_known_set_is_given_as_stale,
-        whoever_comes_during_an_outage_is_given_the_known_set,
-        before_the_first_answer_nothing_is_known,
-        a_slow_reader_delays_nobody,
-        a_hundred_readers_are_one_watch,
-    );
+    switchboard_discover::source_suite!(if_there world().await);
+
+    /// What is registered must be there before a sibling leaves, and after.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn k06_one_leaves_and_its_siblings_stay() {
+        let Some(peer) = etcd().await else { return };
+        let registry = Etcd::at(&peer.url()).unwrap();
+        crate::registrars::one_leaves_and_its_siblings_stay(registry.clone(), &registry.source()).await;
+    }
 
     /// go-kit never registers again after a lost lease (K1, #1043).
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

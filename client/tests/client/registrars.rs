@@ -1,11 +1,13 @@
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::Method;
 use serde_json::Value;
 use switchboard::{
     ActiveCheck, Consul, Freshness, Health, Native, Query, Registered, Registrar, RegistrarOptions,
-    Registration, Registry, Source,
+    Registration, Registry, RegistryError, Source,
 };
 use switchboard_discover::suite;
 
@@ -44,6 +46,132 @@ pub(crate) async fn keeps_an_instance_registered(
         set.freshness == Freshness::Fresh && set.instances.is_empty()
     })
     .await;
+}
+
+/// go-kit's ZooKeeper deregisters the folder of all instances instead of the one (K6).
+pub(crate) async fn one_leaves_and_its_siblings_stay(registry: impl Registry + Clone, source: &dyn Source) {
+    let mut updates = source.watch(&users());
+    let start = |host: &str| {
+        let registration = Registration::new("users", host, 80).unwrap();
+        Registrar::start(registry.clone(), registration)
+    };
+    let (a, b, c) = (start("10.0.0.1"), start("10.0.0.2"), start("10.0.0.3"));
+    suite::until(&mut updates, "all are there", |set| set.instances.len() == 3).await;
+    b.leave(Duration::ZERO).await;
+    let set = suite::until(&mut updates, "one is gone", |set| set.instances.len() == 2).await;
+    assert_eq!(suite::hosts(&set), ["10.0.0.1", "10.0.0.3"]);
+    drop(c);
+    let set = suite::until(&mut updates, "two are gone", |set| set.instances.len() == 1).await;
+    assert_eq!(suite::hosts(&set), ["10.0.0.1"]);
+    a.leave(Duration::ZERO).await;
+    suite::until(&mut updates, "all are gone", |set| set.instances.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k06_one_leaves_and_its_siblings_stay() {
+    let server = Server::start().await;
+    let native = Native::at(&format!("http://{}", server.native)).unwrap();
+    one_leaves_and_its_siblings_stay(native.clone(), &native.source()).await;
+    let consul = Consul::at(&format!("http://{}", server.consul)).unwrap();
+    one_leaves_and_its_siblings_stay(consul.clone(), &consul.source()).await;
+}
+
+/// A registry that answers as it is told and keeps a diary.
+#[derive(Clone, Default)]
+struct Puppet {
+    /// What the next calls are answered; then all is well.
+    answers: Arc<Mutex<VecDeque<RegistryError>>>,
+    diary: Arc<Mutex<Vec<(&'static str, tokio::time::Instant)>>>,
+}
+
+impl Puppet {
+    fn answer(&self, what: &'static str) -> Result<(), RegistryError> {
+        self.diary.lock().unwrap().push((what, tokio::time::Instant::now()));
+        self.answers.lock().unwrap().pop_front().map_or(Ok(()), Err)
+    }
+
+    fn count(&self, what: &str) -> usize {
+        self.diary.lock().unwrap().iter().filter(|(did, _)| *did == what).count()
+    }
+}
+
+#[async_trait]
+impl Registry for Puppet {
+    fn name(&self) -> String {
+        "puppet".to_owned()
+    }
+
+    async fn register(&self, _: &Registration) -> Result<(), RegistryError> {
+        self.answer("register")
+    }
+
+    async fn renew(&self, _: &Registration) -> Result<(), RegistryError> {
+        self.answer("renew")
+    }
+
+    async fn drain(&self, _: &Registration) -> Result<(), RegistryError> {
+        self.answer("drain")
+    }
+
+    async fn deregister(&self, _: &Registration) -> Result<(), RegistryError> {
+        self.answer("deregister")
+    }
+
+    fn afresh(&self) -> Arc<dyn Registry> {
+        Arc::new(self.clone())
+    }
+}
+
+/// A session that expired drops what hung on it, and go-kit only logs that (K2).
+#[tokio::test(start_paused = true)]
+async fn k02_a_session_that_expired_is_registered_again() {
+    let puppet = Puppet::default();
+    let registrar = Registrar::start(puppet.clone(), registration());
+    registrar.registered().await;
+    for times in 1..=3 {
+        puppet.answers.lock().unwrap().push_back(RegistryError::Unknown("the session has expired".into()));
+        let again = |state: &Registered| matches!(state, Registered::Yes { again } if *again == times);
+        registrar.state().wait_for(again).await.unwrap();
+    }
+    assert_eq!(puppet.count("register"), 4);
+    assert_eq!((registrar.status().again, registrar.status().failures), (3, 3));
+}
+
+/// go-kit takes a heartbeat as a setting and never uses it, and cuts TTLs to whole seconds (K21).
+#[tokio::test(start_paused = true)]
+async fn k21_the_heartbeat_that_was_asked_for_is_kept() {
+    let puppet = Puppet::default();
+    let registration = registration().ttl(Duration::from_secs(10)).heartbeat(Duration::from_millis(2500));
+    let registrar = Registrar::start(puppet.clone(), registration);
+    registrar.registered().await;
+    tokio::time::sleep(Duration::from_millis(100_100)).await;
+    assert_eq!((puppet.count("register"), puppet.count("renew")), (1, 40));
+    // A registry that is away is asked more often than that, and never in a tight loop.
+    let away = (0..20).map(|_| RegistryError::Unavailable("away".into()));
+    puppet.answers.lock().unwrap().extend(away);
+    let before = puppet.count("renew");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let asked = puppet.count("renew") - before;
+    assert!((4..=20).contains(&asked), "{asked} times in 10 s");
+    // What is slow to answer is not registered twice meanwhile.
+    assert_eq!(puppet.count("register"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_happens_in_order_and_once() {
+    let puppet = Puppet::default();
+    let registrar = Registrar::start(puppet.clone(), registration());
+    registrar.registered().await;
+    registrar.leave(Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let diary = puppet.diary.lock().unwrap();
+    let last: Vec<&str> = diary.iter().map(|(what, _)| *what).filter(|what| *what != "renew").collect();
+    assert_eq!(last, ["register", "drain", "deregister"]);
+    let at = |what: &str| diary.iter().find(|(did, _)| *did == what).unwrap().1;
+    assert!(
+        at("deregister") - at("drain") >= Duration::from_secs(5),
+        "it did not wait for calls on their way"
+    );
 }
 
 async fn wiped(server: &Server) {

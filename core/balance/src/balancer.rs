@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
+use crate::breaker::Phase;
 use crate::budget::RetryPermit;
 use crate::core::Core;
 use crate::dice::Dice;
@@ -14,9 +15,9 @@ use crate::ledger::Ledger;
 use crate::member::{Member, Pick, Probes, Report};
 use crate::moment::Moment;
 use crate::pick::{Choice, is_open_to, was_tried};
-use crate::plan::{Plan, Pool};
 use crate::policy::{Policy, PolicyError};
 use crate::request::{NoPick, Request};
+use crate::roster::{Pool, Roster};
 use crate::state::State;
 use crate::subset::subset;
 
@@ -35,8 +36,8 @@ struct View<T> {
     members: Box<[Arc<Member<T>>]>,
     /// Those of the members, in their order.
     states: Box<[Arc<State>]>,
-    plan: ArcSwapOption<Plan>,
-    planning: Mutex<()>,
+    roster: ArcSwapOption<Roster>,
+    making: Mutex<()>,
 }
 
 impl<T> Balancer<T> {
@@ -92,8 +93,8 @@ impl<T> Balancer<T> {
             return Err(NoPick::Empty);
         }
         let circuit = self.core.enter(now)?;
-        let picked = match view.plan(&self.core, now, dice) {
-            Some(plan) => view.choose(&self.core, &plan, request, now, dice),
+        let picked = match view.roster(&self.core, now, dice) {
+            Some(roster) => view.choose(&self.core, &roster, request, now, dice),
             None => None,
         };
         match picked {
@@ -120,6 +121,11 @@ impl<T> Balancer<T> {
         self.core.in_flight()
     }
 
+    /// Where the circuit breaker of the service stands; None: the policy has none.
+    pub fn circuit(&self) -> Option<Phase> {
+        self.core.circuit()
+    }
+
     /// How many instances there are, whether they take calls or not.
     pub fn len(&self) -> usize {
         self.view.load().members.len()
@@ -142,28 +148,28 @@ impl<T> View<T> {
         View {
             states: members.iter().map(|member| member.state.clone()).collect(),
             members: members.into(),
-            plan: ArcSwapOption::empty(),
-            planning: Mutex::new(()),
+            roster: ArcSwapOption::empty(),
+            making: Mutex::new(()),
         }
     }
 
-    /// The plan, made anew if it is not good any more. While one thread makes it the others go by the old one.
-    fn plan(&self, core: &Core, now: Moment, dice: &mut dyn Dice) -> Option<Arc<Plan>> {
-        let plan = self.plan.load();
-        let _planning = match &*plan {
-            Some(plan) if plan.is_good(core, now) => return Some(plan.clone()),
-            Some(plan) => match self.planning.try_lock() {
-                Some(planning) => planning,
-                None => return Some(plan.clone()),
+    /// The roster, made anew if it is not good any more. While one thread makes it the others go by the old one.
+    fn roster(&self, core: &Core, now: Moment, dice: &mut dyn Dice) -> Option<Arc<Roster>> {
+        let roster = self.roster.load();
+        let _making = match &*roster {
+            Some(roster) if roster.is_good(core, now) => return Some(roster.clone()),
+            Some(roster) => match self.making.try_lock() {
+                Some(making) => making,
+                None => return Some(roster.clone()),
             },
-            None => self.planning.lock(),
+            None => self.making.lock(),
         };
-        if let Some(plan) = self.plan.load_full().filter(|plan| plan.is_good(core, now)) {
-            return Some(plan);
+        if let Some(roster) = self.roster.load_full().filter(|roster| roster.is_good(core, now)) {
+            return Some(roster);
         }
         let endpoints: Vec<&Endpoint> = self.members.iter().map(|member| &member.endpoint).collect();
-        let made = Arc::new(Plan::make(&endpoints, &self.states, core, now, dice));
-        self.plan.store(Some(made.clone()));
+        let made = Arc::new(Roster::make(&endpoints, &self.states, core, now, dice));
+        self.roster.store(Some(made.clone()));
         Some(made)
     }
 
@@ -171,12 +177,12 @@ impl<T> View<T> {
     fn choose(
         &self,
         core: &Core,
-        plan: &Plan,
+        roster: &Roster,
         request: &Request<'_>,
         now: Moment,
         dice: &mut dyn Dice,
     ) -> Option<(&Arc<Member<T>>, bool)> {
-        for place in &plan.probes {
+        for place in &roster.probes {
             let member = self.members.get(*place as usize)?;
             let mut taken = false;
             if is_open_to(&member.state, core, request) {
@@ -186,16 +192,16 @@ impl<T> View<T> {
                 return Some((member, true));
             }
         }
-        let first = match plan.pools.len() {
+        let first = match roster.pools.len() {
             0 => return None,
             1 => 0,
             _ => {
                 let lot = dice.unit();
-                plan.pools.iter().position(|pool| lot < pool.upto).unwrap_or(0)
+                roster.pools.iter().position(|pool| lot < pool.upto).unwrap_or(0)
             }
         };
         let choose = |pool: &Pool, dice: &mut dyn Dice| {
-            let typical_nanos = plan.typical_nanos;
+            let typical_nanos = roster.typical_nanos;
             let choice = Choice {
                 candidates: &pool.candidates,
                 states: &self.states,
@@ -206,8 +212,8 @@ impl<T> View<T> {
             };
             choice.make(dice)
         };
-        let mut place = plan.pools.get(first).and_then(|pool| choose(pool, dice));
-        let others = plan.pools.iter().enumerate().filter(|(i, _)| *i != first);
+        let mut place = roster.pools.get(first).and_then(|pool| choose(pool, dice));
+        let others = roster.pools.iter().enumerate().filter(|(i, _)| *i != first);
         for (_, pool) in others {
             place = place.or_else(|| choose(pool, dice));
         }

@@ -77,6 +77,11 @@ impl Core {
         }
     }
 
+    /// Where the circuit stands; None: there is none.
+    pub(crate) fn circuit(&self) -> Option<Phase> {
+        self.circuit.as_ref().map(|(_, breaker)| breaker.lock().phase())
+    }
+
     /// The circuit hears how a call ended; None: it was given up.
     pub(crate) fn tell_circuit(&self, verdict: Option<Verdict>, was_probe: bool, now: Moment) {
         let Some((policy, breaker)) = &self.circuit else { return };
@@ -116,7 +121,7 @@ impl Core {
         });
         // A failed probe changes when the next one is due.
         if changed || probed {
-            self.ledger.changed();
+            self.ledger.changed(state);
         }
         if is_too_much {
             self.eject(state, ejection, now);
@@ -139,7 +144,7 @@ impl Core {
             return;
         }
         if state.with_breaker(now, |breaker| breaker.open(&ejection.rest, now)) {
-            self.ledger.changed();
+            self.ledger.changed(state);
         }
     }
 
@@ -149,7 +154,7 @@ impl Core {
             state.with_breaker(now, |breaker| {
                 breaker.probed(None, &ejection.rest, now);
             });
-            self.ledger.changed();
+            self.ledger.changed(state);
         }
     }
 }

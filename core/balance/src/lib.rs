@@ -24,7 +24,7 @@
 //! pick.finish(Outcome::Success, here + Duration::from_millis(20));
 //! ```
 //!
-//! The way of a pick: `balancer` asks its `plan`, which says who may be picked at all (health, ejection, weights, zones)
+//! The way of a pick: `balancer` asks its `roster`, which says who may be picked at all (health, ejection, weights, zones)
 //! and is made anew only when one of these changes; `pick` chooses among them; `state` is what is known about one
 //! instance, kept by its key in a [`Ledger`] and shared by every balancer of the process.
 //!
@@ -35,6 +35,7 @@
 mod balancer;
 mod breaker;
 mod budget;
+mod candidates;
 mod core;
 mod dice;
 mod endpoint;
@@ -45,10 +46,10 @@ mod member;
 mod moment;
 mod outcome;
 mod pick;
-mod plan;
 mod policy;
 mod request;
 mod ribbon;
+mod roster;
 mod slow_start;
 mod state;
 mod subset;

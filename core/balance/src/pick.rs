@@ -7,10 +7,10 @@ mod turns;
 
 use std::sync::Arc;
 
+use crate::candidates::Candidates;
 use crate::core::Core;
 use crate::dice::Dice;
 use crate::moment::Moment;
-use crate::plan::Candidates;
 use crate::policy::Algorithm;
 use crate::request::Request;
 use crate::state::State;

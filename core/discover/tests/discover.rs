@@ -285,6 +285,41 @@ mod puppet_suite {
     switchboard_discover::source_suite!(PuppetWorld::new());
 }
 
+/// One refresh that fails leaves go-kit's ZooKeeper waiting for ever on a watch that it never set (K4).
+#[tokio::test(start_paused = true)]
+async fn k04_a_refresh_that_fails_does_not_end_the_watch() {
+    let (tell, puppet) = puppet();
+    let mut updates = Shared::new(puppet).watch(&users());
+    for round in 1..4 {
+        let host = format!("10.0.0.{round}");
+        tell.say(Ok(vec![instance("a", &host)]));
+        until(&mut updates, "the change is heard", |set| set.freshness.is_fresh() && hosts(set) == [&*host])
+            .await;
+        tell.say(Err("one refresh fails".to_owned()));
+        until(&mut updates, "it is stale", |set| !set.freshness.is_fresh()).await;
+        assert_eq!(hosts(&updates.current()), [&*host]);
+    }
+}
+
+/// Stopping twice panics in go-kit (K20). Here there is nothing to stop: the last reader ends the watch, and whoever comes
+/// later begins another.
+#[tokio::test]
+async fn k20_a_watch_ends_once_and_can_begin_again() {
+    let (tell, puppet) = puppet();
+    tell.say(Ok(vec![instance("a", "10.0.0.1")]));
+    let running = puppet.running.clone();
+    let source = Shared::new(puppet);
+    for _ in 0..3 {
+        let (first, second) = (source.watch(&users()), source.watch(&users()));
+        first.clone().ready().await;
+        assert_eq!(running.load(Ordering::SeqCst), 1);
+        drop((first, second));
+        while running.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// Duplicates in one answer made go-kit dial twice and leak the first connection (K15).
 #[tokio::test]
 async fn k15_of_two_instances_with_one_id_the_last_counts() {

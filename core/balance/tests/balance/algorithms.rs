@@ -92,6 +92,24 @@ fn p2c_leaves_the_slow_one_alone() {
     assert!(slow < 20, "{slow} of 2000 went to the slow one");
 }
 
+/// Two instances, one call after the other, all within a second: once the first was measured, faster than what is assumed of
+/// the second, it had all the calls.
+#[test]
+fn the_first_to_be_measured_does_not_keep_the_calls_to_itself() {
+    for seed in 0..20 {
+        let mut world = world(with(Algorithm::PowerOfTwo), "a b");
+        world.random = fastrand::Rng::with_seed(seed);
+        let mut seen = BTreeSet::new();
+        for _ in 0..30 {
+            let pick = world.pick();
+            seen.insert(pick.target().clone());
+            world.wait(Duration::from_millis(2));
+            pick.finish(Outcome::Success, world.now);
+        }
+        assert_eq!(seen.len(), 2, "seed {seed}: all calls went to {seen:?}");
+    }
+}
+
 /// agentgateway's own TODO: an instance that was never measured is taken for infinitely fast and gets a whole burst.
 #[test]
 fn a_newcomer_does_not_get_the_whole_burst() {

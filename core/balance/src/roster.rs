@@ -1,27 +1,25 @@
 //! Who may be picked: made of health, ejection, weights and zones, and made anew only when one of them changes.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::breaker::Phase;
+use crate::candidates::Candidates;
 use crate::core::Core;
 use crate::dice::Dice;
 use crate::endpoint::{Endpoint, Fitness};
 use crate::moment::Moment;
-use crate::policy::{Algorithm, Policy, ZoneMode, ZonePolicy};
+use crate::policy::{Policy, ZoneMode, ZonePolicy};
 use crate::ribbon::{ZoneRules, ZoneSnapshot, available_zones};
 use crate::slow_start::ramp;
 use crate::state::State;
 
-/// How often a plan is made anew that follows something which changes all the time.
+/// How often a roster is made anew that follows something which changes all the time.
 const REFRESH: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Roster {
     version: u64,
     valid_until: Moment,
     pub(crate) pools: Vec<Pool>,
@@ -39,41 +37,19 @@ pub(crate) struct Pool {
     pub(crate) candidates: Candidates,
 }
 
-/// Instances that may be picked, side by side with their weights.
-#[derive(Debug)]
-pub(crate) struct Candidates {
-    pub(crate) places: Box<[u32]>,
-    pub(crate) weights: Box<[f64]>,
-    /// How much of its share each gets while it starts slowly; None: all of them all of it.
-    pub(crate) ramps: Option<Box<[f64]>>,
-    /// The running sum of the weights; None: they are equal.
-    sums: Option<Box<[f64]>>,
-    pub(crate) total: f64,
-    pub(crate) turns: Option<Mutex<Turns>>,
-}
-
-/// When it is whose turn in weighted round robin: each is due again after a time that is 1 / its weight.
-#[derive(Debug)]
-pub(crate) struct Turns {
-    /// The moment when one is due, and its place among the candidates.
-    pub(crate) due: BinaryHeap<Reverse<(u128, usize)>>,
-}
-
-const TURN: f64 = (1_u64 << 40) as f64;
-
-/// What a plan is made of.
+/// What a roster is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    place: u32,
+    pub(crate) place: u32,
     fitness: Fitness,
-    weight: f64,
-    ramp: f64,
+    pub(crate) weight: f64,
+    pub(crate) ramp: f64,
     zone: Option<Arc<str>>,
     ejected: bool,
     active: u32,
 }
 
-impl Plan {
+impl Roster {
     pub(crate) fn is_good(&self, core: &Core, now: Moment) -> bool {
         self.version == core.ledger.version() && now < self.valid_until
     }
@@ -84,9 +60,9 @@ impl Plan {
         core: &Core,
         now: Moment,
         dice: &mut dyn Dice,
-    ) -> Plan {
+    ) -> Roster {
         let policy = &core.policy;
-        // Read before the states: a change in between makes the plan old at once.
+        // Read before the states: a change in between makes the roster old at once.
         let version = core.ledger.version();
         let mut valid_until = Moment::NEVER;
         let mut probes = Vec::new();
@@ -130,7 +106,7 @@ impl Plan {
         let assumed = policy.latency.assumed.as_nanos() as f64;
         let typical_nanos = if measured > 0 { sum / f64::from(measured) } else { assumed };
         let pools = pools(rows, policy, dice);
-        Plan { version, valid_until, pools, probes: probes.into(), typical_nanos }
+        Roster { version, valid_until, pools, probes: probes.into(), typical_nanos }
     }
 }
 
@@ -236,84 +212,6 @@ fn whole(rows: Vec<Row>, policy: &Policy, dice: &mut dyn Dice) -> Vec<Pool> {
 
 fn pool(rows: Vec<Row>, upto: f64, policy: &Policy, dice: &mut dyn Dice) -> Pool {
     Pool { upto, candidates: Candidates::new(&rows, policy.algorithm, dice) }
-}
-
-impl Candidates {
-    fn new(rows: &[Row], algorithm: Algorithm, dice: &mut dyn Dice) -> Candidates {
-        let weights: Box<[f64]> = rows.iter().map(|row| row.weight).collect();
-        let first = weights.first().copied().unwrap_or(1.0);
-        let equal = weights.iter().all(|weight| (weight - first).abs() < f64::EPSILON * first);
-        let mut total = 0.0;
-        let sums: Box<[f64]> = weights
-            .iter()
-            .map(|weight| {
-                total += weight;
-                total
-            })
-            .collect();
-        let slow = rows.iter().any(|row| row.ramp < 1.0);
-        let turns = (algorithm == Algorithm::WeightedRoundRobin).then(|| {
-            // Each begins somewhere in its first period, so that clients which start together do not march in step.
-            let due = weights.iter().enumerate().map(|(i, weight)| {
-                let period = TURN / weight;
-                Reverse(((period * dice.unit()) as u128, i))
-            });
-            Mutex::new(Turns { due: due.collect() })
-        });
-        Candidates {
-            places: rows.iter().map(|row| row.place).collect(),
-            ramps: slow.then(|| rows.iter().map(|row| row.ramp).collect()),
-            sums: (!equal).then_some(sums),
-            weights,
-            total,
-            turns,
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    pub(crate) fn is_weighted(&self) -> bool {
-        self.sums.is_some()
-    }
-
-    pub(crate) fn weight(&self, i: usize) -> f64 {
-        self.weights.get(i).copied().unwrap_or(1.0)
-    }
-
-    /// The weight relative to the average.
-    pub(crate) fn relative_weight(&self, i: usize) -> f64 {
-        match self.sums {
-            None => 1.0,
-            Some(_) => self.weight(i) * self.len() as f64 / self.total,
-        }
-    }
-
-    pub(crate) fn period(&self, i: usize) -> u128 {
-        ((TURN / self.weight(i)) as u128).max(1)
-    }
-
-    /// One of them, in proportion to the weights.
-    pub(crate) fn draw(&self, dice: &mut dyn Dice) -> usize {
-        match &self.sums {
-            None => dice.below(self.len()),
-            Some(sums) => {
-                let lot = dice.unit() * self.total;
-                sums.partition_point(|sum| *sum <= lot).min(self.len().saturating_sub(1))
-            }
-        }
-    }
-
-    /// Another one than `first`. There must be more than one.
-    pub(crate) fn draw_other(&self, first: usize, dice: &mut dyn Dice) -> usize {
-        if self.sums.is_none() {
-            let other = dice.below(self.len() - 1);
-            return other + usize::from(other >= first);
-        }
-        let drawn = (0..4).map(|_| self.draw(dice)).find(|other| *other != first);
-        drawn.unwrap_or_else(|| (first + 1 + dice.below(self.len() - 1)) % self.len())
-    }
 }
 
 #[cfg(test)]
