@@ -1,0 +1,89 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use switchboard_facade::{Context, Facade, HttpMeters, Limits, Listener, Listening, Needs, serve_http};
+
+use crate::config::Config;
+use crate::gateway::{Front, Gateway};
+use crate::upstream::Dialer;
+use crate::{admin, follow};
+
+/// Binds the listeners.
+pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    let listener = Listener::bind("gateway", &config.listen())?;
+    let admin = match config.admin_listen() {
+        None => None,
+        Some(listen) => {
+            anyhow::ensure!(
+                listen.address.ip().is_loopback(),
+                "gateway.admin.listen: {} can be reached from other machines, and that page is for this one only",
+                listen.address
+            );
+            let bound = Listener::bind("gateway", &listen);
+            Some(bound.with_context(|| format!("the page gateway.admin.listen = \"{}\"", listen.address))?)
+        }
+    };
+    Ok(Box::new(Opened { config, listener, admin }))
+}
+
+struct Opened {
+    config: Config,
+    listener: Listener,
+    admin: Option<Listener>,
+}
+
+/// How often connections are looked at that nobody uses.
+const SWEEP: Duration = Duration::from_secs(5);
+
+#[async_trait]
+impl Facade for Opened {
+    fn name(&self) -> &'static str {
+        "gateway"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn listening(&self) -> Vec<Listening> {
+        let admin = self.admin.as_ref().map(|admin| admin.listening("admin page"));
+        [Some(self.listener.listening("http")), admin].into_iter().flatten().collect()
+    }
+
+    async fn serve(self: Box<Self>, context: Context) -> anyhow::Result<()> {
+        let Opened { config, listener, admin } = *self;
+        let own = [Some(listener.address()), admin.as_ref().map(Listener::address)];
+        let dialer = Dialer::new(&config, own.into_iter().flatten().collect());
+        let stop = context.stop.clone();
+        let limits = config.limits.of_listener();
+        let gateway = Arc::new(Gateway::new(config, dialer, listener.address().port(), stop.clone())?);
+        gateway.meters.register(&context.metrics, gateway.services.clone());
+        let meters = HttpMeters::default();
+        meters.register("gateway", &context.metrics);
+        let following = tokio::spawn(follow::follow(gateway.clone(), context.registry.clone()));
+        let sweeping = tokio::spawn(sweep(gateway.clone()));
+        let serving = serve_http(listener, limits, meters, Front(gateway.clone()), stop.clone());
+        let page = async {
+            if let Some(admin) = admin {
+                let limits = Limits { connections: 64, ..Limits::default() };
+                serve_http(admin, limits, HttpMeters::default(), admin::Page(gateway.clone()), stop).await;
+            }
+        };
+        tokio::join!(serving, page);
+        gateway.tunnels.ended().await;
+        following.abort();
+        sweeping.abort();
+        Ok(())
+    }
+}
+
+async fn sweep(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        for service in gateway.services.all().iter().chain(gateway.fixed.values()) {
+            service.present().iter().for_each(|endpoint| endpoint.state.sweep());
+        }
+    }
+}
