@@ -10,7 +10,10 @@ use crate::support::*;
 
 #[tokio::test]
 async fn an_instance_that_is_gone_is_passed_over_for_any_method_and_body() {
-    let (world, users) = (world_with("balance.eject.enabled = false").await, named("users").await);
+    let (world, users) = (
+        world_with("balance.eject.enabled = false\nbalance.algorithm = 'round_robin'").await,
+        named("users").await,
+    );
     world.register("users", "gone", nowhere().await).await;
     world.register("users", "here", users.address).await;
     for _ in 0..10 {
@@ -35,7 +38,10 @@ async fn what_nobody_can_be_reached_for_says_why() {
 /// An instance that reads a request and hangs up: what may be sent twice is sent to another, what may not is not.
 #[tokio::test]
 async fn only_what_may_be_repeated_is_repeated() {
-    let (world, users) = (world_with("balance.eject.enabled = false").await, named("users").await);
+    let (world, users) = (
+        world_with("balance.eject.enabled = false\nbalance.algorithm = 'round_robin'").await,
+        named("users").await,
+    );
     let broken = raw_backend(|mut raw| async move {
         raw.until("\r\n\r\n").await;
     })
@@ -57,7 +63,9 @@ async fn only_what_may_be_repeated_is_repeated() {
 /// A body above the room for it is streamed, and then cannot be sent again.
 #[tokio::test]
 async fn a_body_that_was_not_kept_is_not_repeated() {
-    let world = world_with("retry.body_bytes = 4\nbalance.eject.enabled = false").await;
+    let world =
+        world_with("retry.body_bytes = 4\nbalance.eject.enabled = false\nbalance.algorithm = 'round_robin'")
+            .await;
     let (users, broken) = (
         named("users").await,
         raw_backend(|mut raw| async move {
