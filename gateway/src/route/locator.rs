@@ -48,7 +48,11 @@ impl Locator {
             (Some(before), _) => before.split('/').map(|part| Box::from(&*pattern::decoded(part))).collect(),
             (None, _) => return Err(bad_path()),
         };
-        if before.iter().any(|part: &Box<str>| part.is_empty() || part.contains(['*', '{', '}'])) {
+        if before
+            .iter()
+            .map(|part: &Box<str>| &**part)
+            .any(|part| part.is_empty() || part.contains(['*', '{', '}']))
+        {
             return Err(bad_path());
         }
         let host = locator.host.as_ref().map(|host| {

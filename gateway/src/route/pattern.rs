@@ -45,7 +45,7 @@ impl PathPattern {
         for segment in &self.segments {
             match (segment, given.next()) {
                 (_, None) => return false,
-                (Segment::Any, Some(given)) if given.is_empty() => return false,
+                (Segment::Any, Some("")) => return false,
                 (Segment::Any, Some(_)) => {}
                 (Segment::Is(wanted), Some(given)) if decoded(given) == **wanted => {}
                 (Segment::Is(_), Some(_)) => return false,
