@@ -33,6 +33,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/node", tool: Tool::Node, program: "node/scenario.mjs" },
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
     Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "gateway/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
 ];
 
