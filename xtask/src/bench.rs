@@ -1,9 +1,14 @@
 //! `cargo xtask bench`: the load generator against the release build on this machine.
 
+mod gateway;
+
 use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool> {
+    if let Some(("gateway", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return gateway::run(workspace, rest);
+    }
     let build = [
         "build",
         "--release",
