@@ -31,7 +31,8 @@ const LAYERS: &[Layer] = &[
         may_use: &["core/model", "core/discover", "core/balance"],
         tests_may_use: &["core/registry", "core/facade", "protocols/*"],
     },
-    layer("gateway", &["core/*", "protocols/*"]),
+    // The client for the sources of foreign registries, when it runs on its own.
+    layer("gateway", &["core/*", "protocols/*", "client"]),
     layer("ui", &["core/*", "protocols/*"]),
     layer("server", &["core/*", "engines/*", "protocols/*", "client", "gateway", "ui"]),
 ];
