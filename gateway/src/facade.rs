@@ -3,7 +3,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Limits, Listener, Listening, Needs, serve_http};
+use switchboard_discover::Source;
+use switchboard_facade::{
+    Context, Facade, HttpMeters, Limits, Listener, Listening, Metrics, Needs, Stop, serve_http,
+};
+use switchboard_registry::Registry;
 
 use crate::config::Config;
 use crate::gateway::{Front, Gateway};
@@ -11,7 +15,7 @@ use crate::upstream::Dialer;
 use crate::{admin, follow};
 
 /// Binds the listeners.
-pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+pub(crate) fn open(config: Config) -> anyhow::Result<Opened> {
     let listener = Listener::bind("gateway", &config.listen())?;
     let admin = match config.admin_listen() {
         None => None,
@@ -25,10 +29,10 @@ pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
             Some(bound.with_context(|| format!("the page gateway.admin.listen = \"{}\"", listen.address))?)
         }
     };
-    Ok(Box::new(Opened { config, listener, admin }))
+    Ok(Opened { config, listener, admin })
 }
 
-struct Opened {
+pub(crate) struct Opened {
     config: Config,
     listener: Listener,
     admin: Option<Listener>,
@@ -53,16 +57,35 @@ impl Facade for Opened {
     }
 
     async fn serve(self: Box<Self>, context: Context) -> anyhow::Result<()> {
-        let Opened { config, listener, admin } = *self;
+        self.run(Origin::Registry(context.registry), &context.metrics, context.stop).await
+    }
+}
+
+/// Where services come from.
+pub(crate) enum Origin {
+    /// The registry in this process: all that there are.
+    Registry(Registry),
+    /// A registry elsewhere: those that somebody asks for.
+    Source(Arc<dyn Source>),
+}
+
+impl Opened {
+    /// Serves until told to stop, then finishes what it has begun.
+    pub(crate) async fn run(self, from: Origin, metrics: &Metrics, stop: Stop) -> anyhow::Result<()> {
+        let Opened { config, listener, admin } = self;
         let own = [Some(listener.address()), admin.as_ref().map(Listener::address)];
         let dialer = Dialer::new(&config, own.into_iter().flatten().collect());
-        let stop = context.stop.clone();
         let limits = config.limits.of_listener();
-        let gateway = Arc::new(Gateway::new(config, dialer, listener.address().port(), stop.clone())?);
-        gateway.meters.register(&context.metrics, gateway.services.clone());
+        let (registry, source) = match from {
+            Origin::Registry(registry) => (Some(registry), None),
+            Origin::Source(source) => (None, Some(source)),
+        };
+        let gateway = Gateway::new(config, dialer, listener.address().port(), source, stop.clone())?;
+        let gateway = Arc::new(gateway);
+        gateway.meters.register(metrics, gateway.services.clone());
         let meters = HttpMeters::default();
-        meters.register("gateway", &context.metrics);
-        let following = tokio::spawn(follow::follow(gateway.clone(), context.registry.clone()));
+        meters.register("gateway", metrics);
+        let following = registry.map(|registry| tokio::spawn(follow::follow(gateway.clone(), registry)));
         let sweeping = tokio::spawn(sweep(gateway.clone()));
         let serving = serve_http(listener, limits, meters, Front(gateway.clone()), stop.clone());
         let page = async {
@@ -73,7 +96,7 @@ impl Facade for Opened {
         };
         tokio::join!(serving, page);
         gateway.tunnels.ended().await;
-        following.abort();
+        following.iter().for_each(|following| following.abort());
         sweeping.abort();
         Ok(())
     }

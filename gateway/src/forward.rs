@@ -62,14 +62,13 @@ pub(crate) async fn forward(
     if limit > 0 && checked.length.is_some_and(|length| length > limit) {
         return Err(Refusal::TooLarge { limit });
     }
-    let found = {
+    let (found, aims) = {
         let host = Asked::host(&checked.host);
         let path = request.uri().path();
         let (method, headers) = (request.method(), request.headers());
-        gateway.find(&Asked { host: &host, path, method, headers })?
+        gateway.route(&Asked { host: &host, path, method, headers }).await?
     };
     record.route = Some(found.route.id.clone());
-    let aims = gateway.services_of(&found.route)?;
     let grpc = grpc::is_grpc(request.headers());
     let asked_time = if grpc { grpc::timeout(request.headers()) } else { None };
     let settings = &found.route.settings;

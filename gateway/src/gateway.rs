@@ -10,7 +10,9 @@ use foldhash::fast::RandomState;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
+use switchboard_discover::Source;
 use switchboard_facade::{Peer, Stop};
+use switchboard_model::Name;
 use tower_service::Service as TowerService;
 
 use crate::balance::Bench;
@@ -18,6 +20,7 @@ use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::headers::Told;
 use crate::meters::Meters;
+use crate::on_demand::{Learned, OnDemand};
 use crate::refusal::Refusal;
 use crate::route::{Asked, Meant, Route, Table, Target};
 use crate::services::{Service, Services};
@@ -29,10 +32,12 @@ use crate::{forward, grpc, route};
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) config: Config,
-    pub(crate) table: Table,
+    pub(crate) table: Arc<Table>,
     pub(crate) services: Arc<Services>,
     /// The addresses of routes that go to no service, by the route's id.
     pub(crate) fixed: HashMap<Arc<str>, Arc<Service>, RandomState>,
+    /// Where services come from that are asked for one by one.
+    pub(crate) on_demand: Option<Arc<OnDemand>>,
     pub(crate) bench: Bench,
     pub(crate) told: Told,
     pub(crate) meters: Meters,
@@ -52,8 +57,14 @@ pub(crate) struct Found {
 }
 
 impl Gateway {
-    pub(crate) fn new(config: Config, dialer: Dialer, port: u16, stop: Stop) -> anyhow::Result<Gateway> {
-        let table = Table::new(&config)?;
+    pub(crate) fn new(
+        config: Config,
+        dialer: Dialer,
+        port: u16,
+        source: Option<Arc<dyn Source>>,
+        stop: Stop,
+    ) -> anyhow::Result<Gateway> {
+        let table = Arc::new(Table::new(&config)?);
         let bench = Bench::new(&config).map_err(|error| anyhow::anyhow!("gateway.balance.{error}"))?;
         let dialer = Arc::new(dialer);
         let mut fixed = HashMap::default();
@@ -65,8 +76,16 @@ impl Gateway {
             fixed.insert(route.id.clone(), Arc::new(Service::fixed(&route.id, addresses, &bench, &dialer)));
         }
         let meters = Meters::default();
+        let services = Arc::new(Services::new(&table, dialer, bench.clone()));
+        let namespace = Name::parse("gateway.namespace", &config.namespace);
+        let namespace = namespace.map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
+        let on_demand = source.map(|source| {
+            services.set_ready();
+            OnDemand::new(source, services.clone(), table.clone(), namespace, Default::default())
+        });
         Ok(Gateway {
-            services: Arc::new(Services::new(&table, dialer, bench.clone())),
+            services,
+            on_demand,
             tunnels: Tunnels::new(&config, meters.tunnels.clone(), stop),
             fixed,
             bench,
@@ -141,12 +160,46 @@ impl Gateway {
         }
     }
 
+    /// The same, where a service may have to be asked for first.
+    pub(crate) async fn route(&self, asked: &Asked<'_>) -> Result<(Found, Vec<Aim>), Refusal> {
+        let found = match (self.find(asked), &self.on_demand) {
+            (Err(Refusal::NoService { .. } | Refusal::NoRoute { .. }), Some(on_demand)) => {
+                let locator = self.table.locator();
+                let name = locator.and_then(|locator| {
+                    let (written, _) = locator.name(asked.host, asked.path)?;
+                    Some(locator.service(&written).into_owned())
+                });
+                if let Some(name) = name {
+                    learn(on_demand, &name).await?;
+                }
+                self.find(asked)?
+            }
+            (found, _) => found?,
+        };
+        let aims = match (self.services_of(&found.route), &self.on_demand) {
+            (Err(Refusal::NoService { service }), Some(on_demand)) => {
+                learn(on_demand, &service).await?;
+                self.services_of(&found.route)?
+            }
+            (aims, _) => aims?,
+        };
+        Ok((found, aims))
+    }
+
     /// A place for one more request.
     pub(crate) fn enter(self: &Arc<Gateway>) -> Result<UnderWay, Refusal> {
         let before = self.under_way.fetch_add(1, Ordering::AcqRel);
         self.meters.under_way.inc();
         let place = UnderWay(self.clone());
         if before < self.config.limits.requests { Ok(place) } else { Err(Refusal::Overloaded) }
+    }
+}
+
+async fn learn(on_demand: &Arc<OnDemand>, name: &str) -> Result<(), Refusal> {
+    match on_demand.learn(name).await {
+        Learned::Everything => Ok(()),
+        Learned::Nothing => Err(Refusal::Loading),
+        Learned::Full => Err(Refusal::Overloaded),
     }
 }
 

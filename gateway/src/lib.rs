@@ -8,6 +8,7 @@
 
 mod access;
 mod admin;
+mod alone;
 mod balance;
 mod body;
 mod config;
@@ -18,14 +19,16 @@ mod gateway;
 mod grpc;
 mod headers;
 mod meters;
+mod on_demand;
 mod refusal;
 mod route;
 mod services;
 mod tunnel;
 mod upstream;
 
-use switchboard_facade::{Plug, from_section, to_section};
+use switchboard_facade::{Facade, Plug, from_section, to_section};
 
+pub use alone::Alone;
 pub use config::Config;
 
 /// Plugs the gateway into the server.
@@ -40,6 +43,6 @@ pub const PLUG: Plug = Plug {
     },
     open: |section| {
         let config = from_section::<Config>("gateway", section);
-        Box::pin(async move { facade::open(config?) })
+        Box::pin(async move { Ok(Box::new(facade::open(config?)?) as Box<dyn Facade>) })
     },
 };

@@ -3,7 +3,7 @@ use http::StatusCode;
 /// Why a request was not passed on, or came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The registry has not read its records yet.
+    /// The registry has not said yet who is there.
     Loading,
     NoRoute {
         path: String,
@@ -136,7 +136,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Refusal::Loading => f.write_str("the registry is still reading its records"),
+            Refusal::Loading => f.write_str("the registry has not said yet who is there"),
             Refusal::NoRoute { path } => write!(f, "no route leads from {path}"),
             Refusal::NoService { service } => write!(f, "there is no service {service:?}"),
             Refusal::Hidden { service } => {

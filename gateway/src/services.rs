@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use switchboard_discover::InstanceSet;
 use switchboard_model::ServiceKey;
 use switchboard_registry::ServiceView;
 
@@ -89,21 +90,36 @@ impl Services {
         self.ready.store(true, Ordering::Release);
     }
 
-    /// Takes over a service as it is now.
+    /// Takes over a service as the registry has it now.
     pub(crate) fn update(&self, view: &ServiceView, table: &Table) {
-        let _writing = self.writing.lock();
         let name: Arc<str> = view.key.service.folded().into();
+        let update = Update::read(&name, view, table.locator());
+        self.take(name, view.key.service.as_str(), update);
+    }
+
+    /// Takes over a service as a source has it now.
+    pub(crate) fn update_set(&self, service: &ServiceKey, set: &InstanceSet, table: &Table) {
+        let name: Arc<str> = service.service.folded().into();
+        let update = Update::of_set(&name, set, table.locator());
+        let spelled = set.instances.first().map_or(&service.service, |instance| &instance.key.service);
+        self.take(name, spelled.as_str(), update);
+    }
+
+    fn take(&self, name: Arc<str>, registered: &str, update: Update) {
+        let _writing = self.writing.lock();
         let known = self.get(&name);
         let service = known.clone().unwrap_or_else(|| {
             let subsets = self.subsets.get(&name).cloned().unwrap_or_default();
-            Arc::new(Service::new(name.clone(), view.key.service.as_str(), subsets, &self.bench))
+            Arc::new(Service::new(name.clone(), registered, subsets, &self.bench))
         });
-        let had_path = service.exposure().is_some_and(|exposure| exposure.path.is_some());
-        service.update(Update::read(&name, view, table.locator()), &self.dialer);
+        let has_path = |service: &Service| service.exposure().is_some_and(|exposure| exposure.path.is_some());
+        let had_path = has_path(&service);
+        service.update(update, &self.dialer);
+        let now_has = has_path(&service);
         if known.is_none() {
-            self.by_name.store(Arc::new(self.by_name.load().update(name, service.clone())));
+            self.by_name.store(Arc::new(self.by_name.load().update(name, service)));
         }
-        if had_path || service.exposure().is_some_and(|exposure| exposure.path.is_some()) {
+        if had_path || now_has {
             self.collect_paths();
         }
     }

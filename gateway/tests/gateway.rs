@@ -8,6 +8,8 @@
     reason = "the helpers of a test may fail it"
 )]
 
+#[path = "gateway/alone.rs"]
+mod alone;
 #[path = "gateway/failover.rs"]
 mod failover;
 #[path = "gateway/h2.rs"]

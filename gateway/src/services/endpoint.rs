@@ -9,17 +9,57 @@ use crate::config::Protocol;
 use crate::route::{self, Settings};
 use crate::upstream::{Dialer, Pool};
 
-/// An instance as the registry has it, and what we know about it.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
+/// An instance as whoever registered it describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
     pub(crate) key: Arc<InstanceKey>,
     pub(crate) host: Arc<str>,
     pub(crate) ports: Box<[Port]>,
     pub(crate) metadata: Metadata,
     pub(crate) weight: u32,
     pub(crate) zone: Option<Arc<str>>,
-    /// Outlives changes of the record, as long as it is the same place.
+}
+
+/// An instance, and what we know about it.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    facts: Facts,
+    /// Outlives changes of the facts, as long as it is the same place.
     pub(crate) state: Arc<State>,
+}
+
+impl std::ops::Deref for Endpoint {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+impl From<&Instance> for Facts {
+    fn from(instance: &Instance) -> Facts {
+        Facts {
+            key: instance.key.clone(),
+            host: Arc::from(&*instance.address),
+            ports: instance.ports.clone(),
+            metadata: instance.metadata.clone(),
+            weight: instance.weight,
+            zone: instance.zone.clone(),
+        }
+    }
+}
+
+impl From<&switchboard_discover::Instance> for Facts {
+    fn from(instance: &switchboard_discover::Instance) -> Facts {
+        Facts {
+            key: instance.key.clone(),
+            host: Arc::from(&*instance.host),
+            ports: instance.ports.clone(),
+            metadata: instance.metadata.clone(),
+            weight: instance.weight,
+            zone: instance.zone.clone(),
+        }
+    }
 }
 
 /// What is known about an instance from the requests it was given.
@@ -41,20 +81,12 @@ pub(crate) struct Way {
 
 impl Endpoint {
     /// `before`: what was known of the same instance.
-    pub(crate) fn new(instance: &Instance, before: Option<&Endpoint>, dialer: &Arc<Dialer>) -> Endpoint {
-        let same_place = before.filter(|before| *before.host == *instance.address);
-        Endpoint {
-            key: instance.key.clone(),
-            host: Arc::from(&*instance.address),
-            ports: instance.ports.clone(),
-            metadata: instance.metadata.clone(),
-            weight: instance.weight,
-            zone: instance.zone.clone(),
-            state: match same_place {
-                Some(before) => before.state.clone(),
-                None => Arc::new(State::new(dialer.clone())),
-            },
-        }
+    pub(crate) fn new(facts: Facts, before: Option<&Endpoint>, dialer: &Arc<Dialer>) -> Endpoint {
+        let state = match before.filter(|before| before.host == facts.host) {
+            Some(before) => before.state.clone(),
+            None => Arc::new(State::new(dialer.clone())),
+        };
+        Endpoint { facts, state }
     }
 
     /// The port and the protocol for a request.

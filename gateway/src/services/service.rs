@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use switchboard_discover::InstanceSet;
 use switchboard_model::{Instance, InstanceKey};
-use switchboard_registry::{InstanceView, ServiceView};
+use switchboard_registry::ServiceView;
 
-use super::Endpoint;
+use super::endpoint::{Endpoint, Facts};
 use crate::balance::{Bench, Chooser};
 use crate::meters::ServiceMeters;
 use crate::route::{Address, Exposure, Locator, Subset};
@@ -36,7 +37,7 @@ pub(crate) struct Absent {
 /// A service as it is at one revision.
 #[derive(Debug)]
 pub(crate) struct Update {
-    present: Vec<Arc<InstanceView>>,
+    present: Vec<Facts>,
     absent: Vec<Absent>,
     exposure: Option<Exposure>,
 }
@@ -46,7 +47,7 @@ impl Update {
         let (mut present, mut absent) = (Vec::new(), Vec::new());
         for instance in view.instances() {
             if instance.is_served() && instance.instance.weight > 0 {
-                present.push(instance.clone());
+                present.push(Facts::from(&**instance.instance));
                 continue;
             }
             let why = match (instance.is_served(), instance.reasons()) {
@@ -57,10 +58,27 @@ impl Update {
             let address = instance.instance.address.clone();
             absent.push(Absent { key: instance.key().clone(), address, why });
         }
-        let exposure = locator.map(|locator| {
-            let metadata: Vec<_> = view.instances().map(|view| &view.instance.metadata).collect();
-            locator.expose(name, &metadata)
-        });
+        let metadata: Vec<_> = view.instances().map(|view| &view.instance.metadata).collect();
+        let exposure = locator.map(|locator| locator.expose(name, &metadata));
+        Update { present, absent, exposure }
+    }
+
+    /// The same out of what a source tells.
+    pub(crate) fn of_set(name: &Arc<str>, set: &InstanceSet, locator: Option<&Locator>) -> Update {
+        let (mut present, mut absent) = (Vec::new(), Vec::new());
+        for instance in set.instances.iter() {
+            let why = match instance.health.is_served() {
+                true if instance.weight > 0 => {
+                    present.push(Facts::from(&**instance));
+                    continue;
+                }
+                true => "its weight is 0".to_owned(),
+                false => instance.health.as_str().to_owned(),
+            };
+            absent.push(Absent { key: instance.key.clone(), address: instance.host.clone(), why });
+        }
+        let metadata: Vec<_> = set.instances.iter().map(|instance| &instance.metadata).collect();
+        let exposure = locator.map(|locator| locator.expose(name, &metadata));
         Update { present, absent, exposure }
     }
 }
@@ -86,7 +104,7 @@ impl Service {
         let service = Service::new(id.to_ascii_lowercase().into(), id, Vec::new(), bench);
         let endpoints = addresses.iter().filter_map(|address| {
             let instance = fixed_instance(id, address)?;
-            Some(Arc::new(Endpoint::new(&instance, None, dialer)))
+            Some(Arc::new(Endpoint::new(Facts::from(&instance), None, dialer)))
         });
         service.set(endpoints.collect());
         service
@@ -96,13 +114,13 @@ impl Service {
         let Update { present, mut absent, exposure } = update;
         let before = self.present.load();
         let mut endpoints = Vec::with_capacity(present.len());
-        for view in present {
-            if let Err(why) = dialer.vet_instance(&view.instance) {
-                absent.push(Absent { key: view.key().clone(), address: view.instance.address.clone(), why });
+        for facts in present {
+            if let Err(why) = dialer.vet_all(&facts.host, &facts.ports) {
+                absent.push(Absent { key: facts.key.clone(), address: (*facts.host).into(), why });
                 continue;
             }
-            let known = before.iter().find(|endpoint| endpoint.key == *view.key());
-            endpoints.push(Arc::new(Endpoint::new(&view.instance, known.map(|known| &**known), dialer)));
+            let known = before.iter().find(|endpoint| endpoint.key == facts.key);
+            endpoints.push(Arc::new(Endpoint::new(facts, known.map(|known| &**known), dialer)));
         }
         self.absent.store(Arc::new(absent));
         self.exposure.store(exposure.map(Arc::new));

@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use switchboard_model::Instance;
+use switchboard_model::Port;
 use tokio::net::TcpStream;
 
 use crate::config;
@@ -47,9 +47,9 @@ impl Dialer {
     }
 
     /// The same for an instance, as far as its address says without asking anyone.
-    pub(crate) fn vet_instance(&self, instance: &Instance) -> Result<(), String> {
-        match instance.address.parse::<IpAddr>() {
-            Ok(ip) => instance.ports.iter().try_for_each(|port| self.vet(ip, port.number).map(drop)),
+    pub(crate) fn vet_all(&self, host: &str, ports: &[Port]) -> Result<(), String> {
+        match host.parse::<IpAddr>() {
+            Ok(ip) => ports.iter().try_for_each(|port| self.vet(ip, port.number).map(drop)),
             Err(_) => Ok(()),
         }
     }

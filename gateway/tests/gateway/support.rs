@@ -96,16 +96,25 @@ impl Answer {
     }
 }
 
+async fn answer(client: &Client<HttpConnector, Full<Bytes>>, request: Request<Full<Bytes>>) -> Answer {
+    let response = within(client.request(request)).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = within(body.collect()).await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+/// The answer to a request on a connection of its own.
+pub(crate) async fn answer_to(request: Request<Full<Bytes>>) -> Answer {
+    answer(&Client::builder(TokioExecutor::new()).build_http(), request).await
+}
+
 impl World {
     pub(crate) fn request(&self, method: &str, path: &str) -> http::request::Builder {
         Request::builder().method(method).uri(format!("http://{}{path}", self.address))
     }
 
     pub(crate) async fn answer(&self, request: Request<Full<Bytes>>) -> Answer {
-        let response = within(self.client.request(request)).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = within(body.collect()).await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        answer(&self.client, request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
