@@ -43,16 +43,12 @@ impl Locator {
         let bad_path =
             || ("path", "expected a path such as \"/{service}/**\", with one `{service}`".to_owned());
         let path = locator.path.strip_prefix('/').and_then(|path| path.strip_suffix("/{service}/**"));
-        let before = match (path, locator.path.as_str()) {
+        let before: Vec<&str> = match (path, locator.path.as_str()) {
             (_, "/{service}/**") => Vec::new(),
-            (Some(before), _) => before.split('/').map(|part| Box::from(&*pattern::decoded(part))).collect(),
+            (Some(before), _) => before.split('/').collect(),
             (None, _) => return Err(bad_path()),
         };
-        if before
-            .iter()
-            .map(|part: &Box<str>| &**part)
-            .any(|part| part.is_empty() || part.contains(['*', '{', '}']))
-        {
+        if before.iter().any(|part| part.is_empty() || part.contains(['*', '{', '}'])) {
             return Err(bad_path());
         }
         let host = locator.host.as_ref().map(|host| {
@@ -71,7 +67,7 @@ impl Locator {
         };
         let globs = |texts: &[String]| texts.iter().map(|text| Glob::parse(text)).collect();
         Ok(Locator {
-            before: before.into(),
+            before: before.into_iter().map(|part| Box::from(&*pattern::decoded(part))).collect(),
             host: host.flatten(),
             target,
             case: locator.case,
