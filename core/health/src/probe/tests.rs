@@ -59,7 +59,11 @@ impl Lab {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_millis(400);
+/// Long enough for a busy machine: what ends before it must end for another reason.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a peer hangs that is to be given up.
+const FOREVER: Duration = Duration::from_secs(60);
 
 fn check(probe: Probe) -> Check {
     let node = Name::parse("node", "n").unwrap();

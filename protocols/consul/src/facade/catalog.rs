@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use bytes::Bytes;
+use parking_lot::RwLock;
 use serde::Serialize;
-use switchboard_model::{DEFAULT_NAMESPACE, Name, Selector};
+use switchboard_model::{DEFAULT_NAMESPACE, Name, Revision, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::Answer;
+use crate::answer::{Answer, encode};
 use crate::ask::Ask;
 use crate::block::Index;
-use crate::filter::shapes;
+use crate::filter::{Filter, shapes};
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
 use crate::wire;
@@ -28,8 +30,11 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let nodes = view
         .nodes(Bound::Unbounded)
         .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
-    let nodes: Vec<_> =
+    let mut nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut nodes, |node| node.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
@@ -42,14 +47,58 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
     let everywhere = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
     let index = |view: &switchboard_registry::View| Index::Exact(view.touched().instances);
     let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
+    if filter.is_none() && !ask.has("node-meta") {
+        // Everything that shows in it is in the instances, so it is encoded once for each time that one was written.
+        let body = state.all_services.at(view.touched().instances, || {
+            names_and_tags(&state, &ask, &view, None).map(|tags| encode(&tags))
+        });
+        return Ok(Answer::bytes(body?).at(&ask, index));
+    }
+    Ok(Answer::json(&names_and_tags(&state, &ask, &view, filter.as_ref())?).at(&ask, index))
+}
+
+/// The answer to `catalog/services` that everybody gets until an instance is written.
+#[derive(Debug, Default)]
+pub(super) struct AllServices(RwLock<Option<(Revision, Bytes)>>);
+
+impl AllServices {
+    fn at(
+        &self,
+        written: Revision,
+        encode: impl FnOnce() -> Result<Bytes, Refusal>,
+    ) -> Result<Bytes, Refusal> {
+        if let Some((_, bytes)) = self.0.read().as_ref().filter(|(at, _)| *at == written) {
+            return Ok(bytes.clone());
+        }
+        let bytes = encode()?;
+        let mut kept = self.0.write();
+        if kept.as_ref().is_none_or(|(at, _)| *at < written) {
+            *kept = Some((written, bytes.clone()));
+        }
+        Ok(bytes)
+    }
+}
+
+type NamesAndTags<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+fn names_and_tags<'a>(
+    state: &State,
+    ask: &Ask,
+    view: &'a Snapshot,
+    filter: Option<&Filter>,
+) -> Result<NamesAndTags<'a>, Refusal> {
+    let mut tags = NamesAndTags::new();
     // Its own server is a service in every datacenter.
-    let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::from([("consul", BTreeSet::new())]);
+    let own = view.node(&state.here.own().key());
+    if filter.is_none() && fits_node(ask, own.map(|node| &*node.facts)) {
+        tags.insert("consul", BTreeSet::new());
+    }
     for service in view.services(Bound::Unbounded) {
         if !is_ours(&service.key.namespace) {
             continue;
         }
-        for instance in service.instances().filter(|view| fits_node(&ask, view.node.as_deref())) {
-            if let Some(filter) = &filter {
+        for instance in service.instances().filter(|view| fits_node(ask, view.node.as_deref())) {
+            if let Some(filter) = filter {
                 let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
                 if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {
                     continue;
@@ -59,7 +108,7 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
             all.extend(instance.instance.tags.iter().map(AsRef::as_ref));
         }
     }
-    Ok(Answer::json(&tags).at(&ask, index))
+    Ok(tags)
 }
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -69,7 +118,10 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let instances = view.service(DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let rows = instances.filter(|view| fits(&ask, view));
-    let rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut rows, |row| row.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), rows)?).at(&ask, index))
 }
 
@@ -97,7 +149,7 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
     let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
     let (view, index) = state.settle_node(&ask, name).await?;
     let Some((node, services)) = state.on_node(&view, name)? else {
-        let nothing = NodeWith::<Vec<wire::Service<'_>>> { node: None, services: Vec::new() };
+        let nothing = NodeWith::<Option<()>> { node: None, services: None };
         return Ok(Answer::json(&nothing).at(&ask, index));
     };
     let services = filtered(filter.as_ref(), services)?;

@@ -10,7 +10,7 @@ use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::identity::{Here, NODELESS};
-use crate::lens::{Given, NodeWords, check_from_catalog, default_only, instance_from_body, node_id};
+use crate::lens::{Given, NodeWords, check_typed_by_definition, default_only, instance_from_body, node_id};
 use crate::plan::{RegisterInCatalog, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CatalogDeregister, CatalogRegister};
@@ -25,12 +25,6 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     }
     if body.locality.as_ref().is_some_and(|locality| !locality.is_null()) {
         return Err(Refusal::bad("Invalid Locality: give it to the service; a node has none here"));
-    }
-    if !body.id.is_empty() && uuid::Uuid::parse_str(&body.id).is_err() {
-        return Err(Refusal::failed(format!(
-            "Bad node ID: uuid string is wrong length or malformed: {:?}",
-            body.id
-        )));
     }
     let nodeless = is_nodeless(&body.node);
     if body.address.is_empty() && !body.skip_node_update && !nodeless {
@@ -55,6 +49,10 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         node_address: &address,
         by_agent: false,
     };
+    if body.service.as_ref().is_some_and(|service| !service.name.is_empty()) {
+        // What agents call the name is called the service here.
+        return Err(Refusal::bad("Request decode failed: json: unknown field \"Name\""));
+    }
     let instance = match &body.service {
         Some(service) if service.service.is_empty() && service.name.is_empty() => {
             let why = if service.id.is_empty() {
@@ -70,8 +68,9 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
     let mut checks = Vec::new();
     for check in body.check.iter().chain(&body.checks) {
         if !check.node.is_empty() && !check.node.eq_ignore_ascii_case(&body.node) {
+            let id = if check.check_id.is_empty() { &check.name } else { &check.check_id };
             return Err(Refusal::failed(format!(
-                "check registration for node {:?} does not match register request node {:?}",
+                "Node '{}' for check '{id}' doesn't match register request node '{}'",
                 check.node, body.node
             )));
         }
@@ -79,18 +78,26 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         if nodeless && service_id.is_none() {
             return Err(Refusal::bad(format!("{NODELESS} is no node; its checks are those of its services")));
         }
-        checks.push((service_id, check_from_catalog(Owner::Node(key.clone()), check)?));
+        checks.push((service_id, check_typed_by_definition(Owner::Node(key.clone()), check)?));
     }
     let wish = RegisterInCatalog { node, skip_node: body.skip_node_update, instance, checks };
     state.context.registry.submit(&ask.caller, wish).await?;
     Ok(Answer::bytes("true"))
 }
 
+/// The id that a node is given; empty: the one that it has anyway, which is not worth a word.
+pub(super) fn node_id_of(here: &Here, given: &str, node: &str) -> Result<String, Refusal> {
+    if given.is_empty() {
+        return Ok(String::new());
+    }
+    let why = if given.len() == 36 { "malformed" } else { "uuid string is wrong length" };
+    let id = uuid::Uuid::parse_str(given).map_err(|_| Refusal::failed(format!("Bad node ID: {why}")))?;
+    Ok(if id == node_id(&here.datacenter, node) { String::new() } else { id.to_string() })
+}
+
 fn node(here: &Here, body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
-    let id = uuid::Uuid::parse_str(&body.id).ok();
-    // The id that it has anyway is not worth a word.
-    let id = id.filter(|id| *id != node_id(&here.datacenter, &body.node)).map(|id| id.to_string());
-    let words = NodeWords { id: id.unwrap_or_default(), tagged: body.tagged_addresses.clone() };
+    let id = node_id_of(here, &body.id, &body.node)?;
+    let words = NodeWords { id, tagged: body.tagged_addresses.clone() };
     let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
     Ok(Node { key, address: address.into(), metadata, annex: words.annex()? })
 }
@@ -148,7 +155,7 @@ fn likely(view: &View, node: &NodeKey, check: &str) -> impl Iterator<Item = Owne
 }
 
 impl State {
-    fn here_only(&self, ask: &Ask, datacenter: &str) -> Result<(), Refusal> {
+    pub(super) fn here_only(&self, ask: &Ask, datacenter: &str) -> Result<(), Refusal> {
         ask.check_datacenter(&self.here.datacenter)?;
         if datacenter.is_empty() || datacenter.eq_ignore_ascii_case(&self.here.datacenter) {
             return Ok(());

@@ -1,5 +1,6 @@
 //! `health/…`: instances with what decides about them.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -29,32 +30,29 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let Some(service) = view.service(namespace, name) else {
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
-    let plain = filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
+    let near = state.near(&ask, &view)?;
+    let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
-    // What a check said last may be newer than the service's view: such an answer is made anew.
-    if plain && service.instances().all(|view| is_silent(&state, view)) {
+    if plain {
         let form = ("consul", if passing { PASSING } else { ALL });
-        let body = service
-            .memo
-            .get_or_encode(form, || encode(&chosen().map(|view| element(&state, view)).collect::<Vec<_>>()));
+        // What a check said last may be newer than the service's view.
+        let said = state.context.registry.outputs_version(&service.key);
+        let elements = || chosen().map(|view| element(&state, view)).collect::<Vec<_>>();
+        let body = service.memo.get_or_encode_at(form, said, || encode(&elements()));
         return Ok(Answer::bytes(body).at(&ask, index));
     }
-    let chosen: Vec<_> = chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    let mut chosen: Vec<_> =
+        chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    near.iter().for_each(|near| near.sort(&mut chosen, |element| element.node.node));
     Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
 }
 
-fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
+pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
     wire::HealthElement {
         node: node_to_wire(&state.here, view.node.as_deref(), Some(view)),
         service: service_to_wire(view),
-        checks: checks_of(view, state.output(), true),
+        checks: Some(checks_of(view, state.output(), true)),
     }
-}
-
-/// Whether its checks have said nothing but what is on record.
-fn is_silent(state: &State, view: &InstanceView) -> bool {
-    let on_node = view.node.iter().flat_map(|node| node.checks.iter());
-    view.checks.iter().chain(on_node).all(|check| state.context.registry.output(&check.key).is_none())
 }
 
 fn is_passing(view: &InstanceView) -> bool {
@@ -64,17 +62,19 @@ fn is_passing(view: &InstanceView) -> bool {
 
 /// Whether an instance has all tags and node metadata that are asked for.
 pub(super) fn fits(ask: &Ask, view: &InstanceView) -> bool {
-    let tags = ask.all("tag").filter(|tag| !tag.is_empty());
+    let tags = ask.all("tag");
     let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
     tags.all(|has| has) && fits_node(ask, view.node.as_deref())
 }
 
 pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts>) -> bool {
     let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
-    ask.all("node-meta").all(|pair| {
-        let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
-        meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value)
-    })
+    // Of two values for one key the later counts.
+    let wanted: BTreeMap<&str, &str> =
+        ask.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, ""))).collect();
+    wanted
+        .into_iter()
+        .all(|(key, value)| meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value))
 }
 
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -84,7 +84,10 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
-    let checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    let mut checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 
@@ -105,7 +108,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let word = ask.rest("Missing check state")?;
+    let word = ask.rest("Missing check state")?.to_ascii_lowercase();
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let (view, index) = state
         .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
@@ -121,6 +124,9 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
     // A state that there is not has no checks.
     checks.retain(|check| word == "any" || check.status == word);
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn update(state: Shared, mut ask: Ask) -> Result<Answer, Refusa
 }
 
 async fn report(state: &Shared, ask: &Ask, status: Status, output: &str) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing check ID")?;
+    let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let view = registry.view(&ask.caller)?;
     let key = state.meant_check(&view, &state.here.agent_of(ask)?, id)?;

@@ -94,7 +94,7 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
         None => Probe::Ttl { ttl },
     };
     let (warning, critical) = (body.failures_before_warning, body.failures_before_critical);
-    if warning > critical {
+    if warning > critical || critical < 0 {
         return Err(invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical"));
     }
     if warning != 0 && warning != critical {
@@ -115,7 +115,10 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
             given if given.is_zero() => DEFAULT_TIMEOUT,
             given => given,
         },
-        thresholds: Thresholds { unhealthy: critical.max(1), healthy: body.success_before_passing.max(1) },
+        thresholds: Thresholds {
+            unhealthy: threshold(critical)?,
+            healthy: threshold(body.success_before_passing)?,
+        },
         status,
         output: "".into(),
         since_ms: 0,
@@ -126,6 +129,12 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
     };
     check.validate().map_err(|why| Refusal::bad(format!("Invalid check: {why}")))?;
     Ok(check)
+}
+
+/// None of them, and fewer than none, is one.
+fn threshold(times: i64) -> Result<u32, Refusal> {
+    u32::try_from(times.max(1))
+        .map_err(|_| Refusal::bad(format!("Invalid check: {times} times are too many")))
 }
 
 /// None: the provider reports.
@@ -153,6 +162,9 @@ fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> 
     }
     if !body.proxy_http.is_empty() || !body.proxy_grpc.is_empty() {
         return unsupported("ProxyHTTP and ProxyGRPC");
+    }
+    if body.output_max_size < 0 {
+        return Err(Refusal::bad("Invalid check: MaxOutputMaxSize must be positive"));
     }
     if !matches!(usize::try_from(body.output_max_size), Ok(0 | Check::MAX_OUTPUT)) {
         return Err(Refusal::bad(format!("Invalid check: OutputMaxSize is always {}", Check::MAX_OUTPUT)));
@@ -220,6 +232,15 @@ fn located(place: &Place<'_>, host: &str, port: u16) -> Target {
     Target { host: (!implied).then(|| host.into()), port: Some(port) }
 }
 
+/// The same with the type that its definition gives it, if it says none.
+pub(crate) fn check_typed_by_definition(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
+    if !body.kind.is_empty() {
+        return check_from_catalog(owner, body);
+    }
+    let kind = defined(&body.definition).0.to_owned();
+    check_from_catalog(owner, &CatalogCheck { kind, ..body.clone() })
+}
+
 /// A check that somebody else runs and reports by writing it again.
 pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
     let status = match body.status.as_str() {
@@ -233,6 +254,11 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
         return Err(Refusal::bad("Invalid check: PeerName and ExposedPort belong to the service mesh"));
     }
     let says_nothing = body.definition.as_object().is_some_and(serde_json::Map::is_empty);
+    for time in defined(&body.definition).1 {
+        if GoDuration::parse(time).is_none() {
+            return Err(Refusal::bad(format!("Request decode failed: time: invalid duration {time:?}")));
+        }
+    }
     let words = Words {
         kind: body.kind.clone(),
         definition: if says_nothing { Value::Null } else { body.definition.clone() },
@@ -259,6 +285,30 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
     Ok(check)
 }
 
+/// What the definition of a check says of its type, and its durations.
+fn defined(definition: &Value) -> (&'static str, Vec<&str>) {
+    let mut kind = "";
+    let mut times = Vec::new();
+    for (key, value) in definition.as_object().into_iter().flatten() {
+        let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { continue };
+        match key.to_ascii_lowercase().as_str() {
+            "http" => kind = "http",
+            "tcp" => kind = "tcp",
+            "udp" => kind = "udp",
+            "grpc" => kind = "grpc",
+            "osservice" => kind = "os_service",
+            "interval"
+            | "timeout"
+            | "intervalduration"
+            | "timeoutduration"
+            | "deregistercriticalserviceafter"
+            | "deregistercriticalserviceafterduration" => times.push(text),
+            _ => {}
+        }
+    }
+    (kind, times)
+}
+
 /// `newest` is what the check said last, where that is newer than its record.
 pub(crate) fn check_to_wire<'a>(
     node: &'a str,
@@ -272,9 +322,9 @@ pub(crate) fn check_to_wire<'a>(
     let (interval, timeout) = match words.times {
         Some(times) => times,
         None if check.probe.is_active() => {
-            let timeout = GoDuration(check.timeout).to_string();
+            let timeout = GoDuration::new(check.timeout).to_string();
             let timed = words.has_timeout || !words.alone && check.annex.get("consul").is_none();
-            (GoDuration(check.interval).to_string(), if timed { timeout } else { none.to_owned() })
+            (GoDuration::new(check.interval).to_string(), if timed { timeout } else { none.to_owned() })
         }
         None => (none.to_owned(), none.to_owned()),
     };
@@ -337,11 +387,15 @@ pub(crate) fn checks_of<'a>(
         checks.extend(checks_of_node(node, &newest));
     }
     let (node, instance) = (node_name(view.key()), &view.instance.value);
+    let first = checks.len();
     checks.extend(
         view.checks.iter().map(|check| check_to_wire(node, Some(instance), check, newest(&check.key))),
     );
     checks.extend(heartbeat(view));
     checks.extend(out_of_service(view));
+    if let Some(own) = checks.get_mut(first..) {
+        own.sort_by(|a, b| a.check_id.cmp(&b.check_id));
+    }
     checks
 }
 
@@ -388,7 +442,8 @@ fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
         name: "Service Maintenance Mode".into(),
         notes,
         kind: "maintenance".into(),
-        create_index: instance.created.0,
+        // It came with the newest change; what the instance was before is another matter.
+        create_index: instance.modified.0,
         modify_index: instance.modified.0,
         ..about(node_name(view.key()), Some(instance))
     })

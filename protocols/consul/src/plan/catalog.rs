@@ -50,7 +50,6 @@ impl Intent for RegisterInCatalog {
             let mut instance = instance.clone();
             if let Some(view) = before {
                 instance.lifecycle = view.instance.lifecycle;
-                instance.origin = view.instance.origin.clone();
                 instance.annex = crate::lens::maintenance_moved(&view.instance, &instance)?;
             }
             let planned = Register { instance, checks: None, keep }.plan(at, now)?;
