@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use switchboard_facade::{Metrics, MetricsFormat};
 use tower_service::Service as TowerService;
 
 use crate::body::ResponseBody;
@@ -20,7 +21,7 @@ use status::Status;
 
 /// What the listener of the page serves.
 #[derive(Clone, Debug)]
-pub(crate) struct Page(pub(crate) Arc<Gateway>);
+pub(crate) struct Page(pub(crate) Arc<Gateway>, pub(crate) Metrics);
 
 impl TowerService<Request<Incoming>> for Page {
     type Response = Response<ResponseBody>;
@@ -32,11 +33,11 @@ impl TowerService<Request<Incoming>> for Page {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(answer(&self.0, &request)))
+        ready(Ok(answer(&self.0, &self.1, &request)))
     }
 }
 
-fn answer(gateway: &Gateway, request: &Request<Incoming>) -> Response<ResponseBody> {
+fn answer(gateway: &Gateway, metrics: &Metrics, request: &Request<Incoming>) -> Response<ResponseBody> {
     let plain = "text/plain; charset=utf-8";
     if !is_for_this_machine(request) {
         // A page elsewhere that has its name lead here must not read it.
@@ -53,7 +54,12 @@ fn answer(gateway: &Gateway, request: &Request<Incoming>) -> Response<ResponseBo
             let text = serde_json::to_string_pretty(&Status::read(gateway)).unwrap_or_default();
             said(StatusCode::OK, "application/json", text)
         }
-        _ => said(StatusCode::NOT_FOUND, plain, "there are / and /status.json\n"),
+        "/metrics" => {
+            let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+            let format = MetricsFormat::accepted(accept);
+            said(StatusCode::OK, format.content_type(), metrics.render(format))
+        }
+        _ => said(StatusCode::NOT_FOUND, plain, "there are /, /status.json and /metrics\n"),
     }
 }
 

@@ -91,7 +91,14 @@ impl Opened {
         let page = async {
             if let Some(admin) = admin {
                 let limits = Limits { connections: 64, ..Limits::default() };
-                serve_http(admin, limits, HttpMeters::default(), admin::Page(gateway.clone()), stop).await;
+                serve_http(
+                    admin,
+                    limits,
+                    HttpMeters::default(),
+                    admin::Page(gateway.clone(), metrics.clone()),
+                    stop,
+                )
+                .await;
             }
         };
         tokio::join!(serving, page);

@@ -64,7 +64,9 @@ impl Layers {
         let above = |path: &str| error.key.starts_with(&format!("{path}."));
         let origin = self.origins.iter().find(|(path, _)| within(path) || above(path));
         match origin {
-            Some((_, origin)) => Failure::usage(format!("{origin}{}: {error}", self.line(origin, &error.key))),
+            Some((_, origin)) => {
+                Failure::usage(format!("{origin}{}: {error}", self.line(origin, &error.key)))
+            }
             None => Failure::usage(error),
         }
     }

@@ -14,7 +14,8 @@ pub(super) fn of(text: &str) -> BTreeMap<String, usize> {
 
 fn walk(text: &str, above: &str, table: &DeTable<'_>, lines: &mut BTreeMap<String, usize>) {
     for (key, value) in table {
-        let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+        let path =
+            if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
         lines.insert(path.clone(), line(text, key.span().start));
         below(text, &path, value, lines);
     }
