@@ -79,7 +79,7 @@ def ask(script, address, known, strict):
             step.method,
             filled(step.path, captured),
             [(name, filled(value, captured)) for name, value in step.headers],
-            filled(step.body, captured).encode(),
+            body_of(step.body, captured),
         )
         if step.background:
             slot = []
@@ -99,6 +99,12 @@ def ask(script, address, known, strict):
     if flying:
         raise RuntimeError(f"never joined: {', '.join(flying)}")
     return answers
+
+
+def body_of(text, captured):
+    """Bytes that were captured are sent as they came; everything else is text."""
+    whole = captured.get(text.removeprefix("${").removesuffix("}"))
+    return whole if isinstance(whole, bytes) else filled(text, captured).encode()
 
 
 def into(slot, request):
@@ -138,6 +144,8 @@ def keep(step, answer, captured, strict):
 
 
 def found(answer, source):
+    if source == "body":
+        return answer.body
     if source.startswith("header "):
         return {key.lower(): value for key, value in answer.headers}[source.removeprefix("header ").lower()]
     return pointed(json.loads(answer.body), source)

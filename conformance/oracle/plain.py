@@ -37,11 +37,14 @@ class Plainer:
         self.opaque = opaque
         self.unordered = unordered
         self.ids = {}
+        self.hashes = {}
         self.indexes = {}
 
     def plain(self, step, answer):
         is_json = any(k.lower() == "content-type" and "json" in v for k, v in answer.headers)
-        text = answer.body.decode("utf-8", "backslashreplace")
+        if step.opaque:
+            is_json = False
+        text = "<bytes>" if step.opaque and answer.body else answer.body.decode("utf-8", "backslashreplace")
         body = text
         if is_json and text:
             try:
@@ -67,7 +70,7 @@ class Plainer:
 
     def header(self, step, name, value):
         if name in self.opaque:
-            return self.named(value)
+            return self.hashed(value)
         if name != self.index_header:
             return self.text(value)
         question = re.sub(r"[?&](index|wait)=[^&]*", "", step.path)
@@ -82,7 +85,7 @@ class Plainer:
     def value(self, value):
         if isinstance(value, dict):
             plain = {
-                self.text(key): self.named(one) if key in self.opaque else self.value(one)
+                self.text(key): self.hashed(one) if key in self.opaque else self.value(one)
                 for key, one in value.items()
             }
             made, changed = value.get("CreateIndex"), value.get("ModifyIndex")
@@ -99,6 +102,9 @@ class Plainer:
         for own, word in self.words:
             text = text.replace(own, word)
         return UUID.sub(lambda found: found[0] if found[0] in self.fixed else self.named(found[0]), text)
+
+    def hashed(self, own):
+        return f"<hash {self.hashes.setdefault(own, len(self.hashes) + 1)}>"
 
     def named(self, own):
         return f"<id {self.ids.setdefault(own, len(self.ids) + 1)}>"

@@ -11,6 +11,8 @@ the request that follows:
 
     @capture NAME header H   keeps a header of the answer for later, as ${NAME} or ${NAME+1000}
     @capture NAME /0/ID      keeps a value of the JSON that is answered
+    @capture NAME body       keeps the whole body, whatever it is; as the body of a request it is sent as it came
+    @opaque                  compares of the body only whether there is one
     @unordered               lists are compared without their order
     @only /A /B/0            compares these parts of the JSON alone
     @until /0/Status "x"     asks again until that part is so; also `@until status 200`
@@ -39,6 +41,7 @@ class Step:
     only: list = field(default_factory=list)
     until: tuple = ()
     unordered: bool = False
+    opaque: bool = False
     background: str = ""
     join: str = ""
     pause: float = 0.0
@@ -114,6 +117,8 @@ def directive(step, line, where):
             step.until = (place, value)
         case "unordered":
             step.unordered = True
+        case "opaque":
+            step.opaque = True
         case "background":
             step.background = rest
         case "pause":

@@ -38,7 +38,11 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "consul/article", tool: Tool::Python, program: "article/run.py" },
     Driver { name: "consul/go", tool: Tool::Go, program: "go/article.go" },
     Driver { name: "consul/node", tool: Tool::Node, program: "node/scenario.mjs" },
+    Driver { name: "consul/template", tool: Tool::Python, program: "template/run.py" },
+    Driver { name: "consul/prometheus", tool: Tool::Go, program: "prometheus/discovery.go" },
     Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
+    Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.

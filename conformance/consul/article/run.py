@@ -105,7 +105,9 @@ def probed():
         until("its check", [("service:web-01", "http", "passing")], lambda: own_checks("web"))
         (entry,) = get("/v1/health/service/web?passing")
         equal(entry["Service"]["ID"], "web-01", "the instance that passes")
-        equal(Healthy.asked[0][0], "/health", "what is asked")
+        equal(Healthy.asked[0], ("/health", "Consul Health Check"), "what is asked, and by whom")
+        output = [one["Output"] for one in entry["Checks"] if one["ServiceID"]]
+        equal(output, [f"HTTP GET http://127.0.0.1:{port}/health: 200 OK"], "what its check says")
     until("its check when it is gone", [("service:web-01", "http", "critical")], lambda: own_checks("web"))
 
 

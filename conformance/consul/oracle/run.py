@@ -134,6 +134,9 @@ def ours():
             node_id = "{NODE_ID}"
             node_meta = {{ rack = "r1" }}
             version = "{VERSION}"
+
+            [health]
+            show_bodies = true
         """
         (place / "switchboard.toml").write_text(config)
         command = [os.environ["SWITCHBOARD_BINARY"], "serve", "--config", str(place / "switchboard.toml")]

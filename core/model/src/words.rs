@@ -30,7 +30,8 @@ fn turns_text(c: char) -> bool {
 pub struct Tags(Box<[Arc<str>]>);
 
 impl Tags {
-    pub const MAX: usize = 64;
+    /// More than anyone has asked for, and few enough that one instance is no burden.
+    pub const MAX: usize = 1024;
 
     pub fn new(tags: impl IntoIterator<Item = Arc<str>>) -> Result<Tags, Rejection> {
         let mut kept: Vec<Arc<str>> = Vec::new();

@@ -25,6 +25,12 @@ impl Memo {
     /// Forms beyond this many are encoded anew each time: rare queries must not grow a view.
     const MAX: usize = 8;
 
+    /// What was encoded of exactly this version. None: nobody did, or nobody kept it.
+    pub fn get_at(&self, key: MemoKey, version: u64) -> Option<Bytes> {
+        let forms = self.0.get()?.read();
+        forms.iter().find(|form| form.key == key && form.version == version).map(|form| form.bytes.clone())
+    }
+
     pub fn get_or_encode(&self, key: MemoKey, encode: impl FnOnce() -> Bytes) -> Bytes {
         self.get_or_encode_at(key, 0, encode)
     }
@@ -62,7 +68,10 @@ mod tests {
         let ask = |version, text: &'static str| {
             memo.get_or_encode_at(("test", 0), version, || Bytes::from_static(text.as_bytes()))
         };
+        assert_eq!(memo.get_at(("test", 0), 1), None);
         assert_eq!(ask(1, "first"), "first");
+        assert_eq!(memo.get_at(("test", 0), 1).unwrap(), "first");
+        assert_eq!(memo.get_at(("test", 0), 2), None);
         assert_eq!(ask(1, "again"), "first");
         assert_eq!(ask(3, "third"), "third");
         assert_eq!(ask(2, "late"), "late", "what is asked for is answered");

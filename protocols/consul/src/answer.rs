@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 
 mod zip;
 
-pub(crate) use zip::is_accepted as is_gzip_accepted;
+pub(crate) use zip::{is_accepted as is_gzip_accepted, smaller};
 
 /// All of it at once, or as it comes.
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
@@ -37,6 +37,8 @@ pub(crate) struct Answer {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Takes the place of the body.
     stream: Option<Streamed>,
+    /// The body made smaller, where somebody did that before.
+    zipped: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,13 @@ impl Answer {
             meta: None,
             headers: Vec::new(),
             stream: None,
+            zipped: None,
         }
+    }
+
+    /// The same, with the body made smaller, for whoever takes it so.
+    pub(crate) fn zipped_as(self, zipped: Option<Bytes>) -> Answer {
+        Answer { zipped, ..self }
     }
 
     /// What is told piece by piece, until the stream or the client's patience ends.
@@ -141,8 +149,13 @@ impl Answer {
     pub(crate) async fn into_response(mut self, pretty: bool, zipped: bool) -> Response<Body> {
         if pretty && self.content_type == Some(JSON) && !self.body.is_empty() {
             self.body = indented(&self.body);
+            self.zipped = None;
         }
-        if zipped && let Some(body) = zip::smaller(&self.body).await {
+        let smaller = match self.zipped.take().filter(|_| zipped) {
+            None if zipped => zip::smaller(&self.body).await,
+            made => made,
+        };
+        if let Some(body) = smaller {
             self.body = body;
             self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         }
@@ -179,7 +192,7 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let content_type = Some(if refusal.json { JSON } else { TEXT });
+        let content_type = Some(if refusal.json { JSON } else { TEXT }).filter(|_| !refusal.text.is_empty());
         let meta = refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: None });
         let mut headers = Vec::new();
         if let Some(allow) = refusal.allow {
@@ -192,6 +205,7 @@ impl From<Refusal> for Answer {
             meta,
             headers,
             stream: None,
+            zipped: None,
         }
     }
 }

@@ -265,6 +265,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::bad("Request decode failed: EOF"));
     }
+    // Nothing is said, as Go takes it: all fields stay as they are.
+    let bytes = if bytes.trim_ascii() == b"null" { b"{}" } else { bytes };
     // Go reads the first value and leaves what follows it alone.
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
     T::deserialize(&mut decoder)

@@ -1,6 +1,7 @@
 //! The operations, one file per family of routes: decode, ask the registry, encode.
 
 pub(crate) mod agent;
+mod alias;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
 pub(crate) mod coordinate;
@@ -18,6 +19,7 @@ pub(crate) mod report;
 pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod txn;
+pub(crate) mod ui;
 mod upkeep;
 
 use std::convert::Infallible;
@@ -92,9 +94,11 @@ impl Facade for Consul {
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
         let ours = tokio::spawn(state.clone().begin());
         let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
+        let aliases = tokio::spawn(alias::keep_aliases(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
         upkeep.abort();
+        aliases.abort();
         Ok(())
     }
 }
@@ -250,12 +254,16 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
     ask.check_enterprise(
         !["/v1/catalog/nodes", "/v1/coordinate/nodes", "/v1/status/leader"].contains(&path),
     )?;
-    if !path.starts_with("/v1/agent/") && !path.ends_with("/datacenters") {
+    // What is written into the catalogue says itself where it belongs.
+    let says_itself = path.starts_with("/v1/agent/") || CATALOG_WRITES.contains(&path);
+    if !says_itself && !path.ends_with("/datacenters") {
         ask.check_datacenter(&state.here.datacenter)?;
     }
     let freshness = Freshness::of(path, &ask)?;
     Ok(freshness.said((route.run)(state, ask).await?))
 }
+
+const CATALOG_WRITES: [&str; 2] = ["/v1/catalog/register", "/v1/catalog/deregister"];
 
 /// What is said of answers that a client would take from a cache: here they are always made of what is true now.
 #[derive(Clone, Copy)]

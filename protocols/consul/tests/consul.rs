@@ -13,12 +13,16 @@ use bolero as _;
 
 #[path = "consul/agents.rs"]
 mod agents;
+#[path = "consul/aliases.rs"]
+mod aliases;
 #[path = "consul/answers.rs"]
 mod answers;
 #[path = "consul/blocking.rs"]
 mod blocking;
 #[path = "consul/bounds.rs"]
 mod bounds;
+#[path = "consul/catalog.rs"]
+mod catalog;
 #[path = "consul/coordinates.rs"]
 mod coordinates;
 #[path = "consul/events.rs"]

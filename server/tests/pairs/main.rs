@@ -5,6 +5,7 @@
 
 mod consul;
 mod dns;
+mod eureka;
 mod native;
 
 #[path = "../faults/http.rs"]
@@ -60,7 +61,8 @@ trait Writer {
     fn set_out(&self, server: &Server, wanted: &Wanted, out: bool);
 }
 
-const SPEAKERS: &[&dyn Speaker] = &[&native::Native, &consul::Agent, &consul::Catalog, &dns::Dns];
+const SPEAKERS: &[&dyn Speaker] =
+    &[&native::Native, &consul::Agent, &consul::Catalog, &dns::Dns, &eureka::Eureka];
 
 fn serve(place: &Place) -> Server {
     let mut protocols: Vec<(&str, &str)> = Vec::new();

@@ -61,6 +61,10 @@ impl Writer for Native {
                 body[field] = read[field].clone();
             }
         }
+        if read["lease"]["implicit"] == true {
+            body["ttl"] = read["lease"]["ttl"].clone();
+            body["linger"] = read["lease"]["linger"].clone();
+        }
         server.client().post("/v1/register", &body);
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
 }
 
 /// None: it is better sent as it is.
-pub(super) async fn smaller(body: &Bytes) -> Option<Bytes> {
+pub(crate) async fn smaller(body: &Bytes) -> Option<Bytes> {
     match body.len() {
         0..LEAST => None,
         LEAST..LONG => gzip(body),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -11,10 +12,11 @@ use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::{Answer, encode};
+use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::{Filter, shapes};
+use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
 use crate::wire;
@@ -25,20 +27,41 @@ pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refu
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::NODE)?;
-    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().nodes);
-    let (view, index) = state.settle(&ask, || Selector::Everything, is_node, index).await?;
+    let index = |view: &switchboard_registry::View| match has_nodeless(view) {
+        true => Index::Shared(view.touched().nodes.max(view.touched().instances)),
+        false => Index::Exact(view.touched().nodes),
+    };
+    let wakes = |what: &What| is_node(what) || is_nodeless_move(what);
+    let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
     let nodes = view
         .nodes(Bound::Unbounded)
         .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
     let mut nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    if has_nodeless(&view) && fits_node(&ask, None) {
+        let at = nodes.partition_point(|node| *node.node.to_ascii_lowercase() < *NODELESS);
+        nodes.insert(at, state.here.nodeless());
+    }
     if let Some(near) = state.near(&ask, &view)? {
         near.sort(&mut nodes, |node| node.node);
     }
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
-fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
+/// Whether there is an instance that names no node. Those come first in their service.
+pub(super) fn has_nodeless(view: &Snapshot) -> bool {
+    let mut services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+    services.any(|service| service.instances().next().is_some_and(|view| view.key().node.is_none()))
+}
+
+fn is_nodeless_move(what: &What) -> bool {
+    match what {
+        What::Instance { before: Some(_), after: Some(_) } => false,
+        _ => what.instance().is_some_and(|view| view.key().node.is_none()),
+    }
+}
+
+pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
     node.members.iter().find_map(|member| view.instance(member)).map(AsRef::as_ref)
 }
 
@@ -49,33 +72,51 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
     let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
     if filter.is_none() && !ask.has("node-meta") {
         // Everything that shows in it is in the instances, so it is encoded once for each time that one was written.
-        let body = state.all_services.at(view.touched().instances, || {
+        let kept = state.all_services.at(view.touched().instances, || {
             names_and_tags(&state, &ask, &view, None).map(|tags| encode(&tags))
-        });
-        return Ok(Answer::bytes(body?).at(&ask, index));
+        })?;
+        let mut zipped = None;
+        if is_gzip_accepted(&ask.headers) {
+            zipped = kept.zipped.get().cloned();
+            if zipped.is_none()
+                && let Some(made) = smaller(&kept.body).await
+            {
+                zipped = Some(kept.zipped.get_or_init(|| made).clone());
+            }
+        }
+        return Ok(Answer::bytes(kept.body.clone()).zipped_as(zipped).at(&ask, index));
     }
     Ok(Answer::json(&names_and_tags(&state, &ask, &view, filter.as_ref())?).at(&ask, index))
 }
 
 /// The answer to `catalog/services` that everybody gets until an instance is written.
 #[derive(Debug, Default)]
-pub(super) struct AllServices(RwLock<Option<(Revision, Bytes)>>);
+pub(super) struct AllServices(RwLock<Option<Arc<Encoded>>>);
+
+#[derive(Debug)]
+struct Encoded {
+    /// When an instance was written last.
+    written: Revision,
+    body: Bytes,
+    /// The same made smaller, once somebody wanted it so.
+    zipped: OnceLock<Bytes>,
+}
 
 impl AllServices {
     fn at(
         &self,
         written: Revision,
         encode: impl FnOnce() -> Result<Bytes, Refusal>,
-    ) -> Result<Bytes, Refusal> {
-        if let Some((_, bytes)) = self.0.read().as_ref().filter(|(at, _)| *at == written) {
-            return Ok(bytes.clone());
+    ) -> Result<Arc<Encoded>, Refusal> {
+        if let Some(kept) = self.0.read().as_ref().filter(|kept| kept.written == written) {
+            return Ok(kept.clone());
         }
-        let bytes = encode()?;
+        let made = Arc::new(Encoded { written, body: encode()?, zipped: OnceLock::new() });
         let mut kept = self.0.write();
-        if kept.as_ref().is_none_or(|(at, _)| *at < written) {
-            *kept = Some((written, bytes.clone()));
+        if kept.as_ref().is_none_or(|kept| kept.written < written) {
+            *kept = Some(made.clone());
         }
-        Ok(bytes)
+        Ok(made)
     }
 }
 

@@ -70,7 +70,7 @@ impl State {
 
 pub(crate) async fn update(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CoordinateUpdate = ask.json(&state.config.limits).await?;
-    state.here_only(&ask, &body.datacenter)?;
+    state.here_only(&body.datacenter)?;
     default_only("Partition", &body.partition)?;
     let coord = body.coord.ok_or_else(|| Refusal::failed("invalid coordinate"))?;
     let all = coord.vec.iter().chain([&coord.error, &coord.adjustment, &coord.height]);

@@ -8,7 +8,7 @@ use switchboard_model::{Name, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, What};
 
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::{Answer, encode};
+use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
@@ -20,6 +20,8 @@ use crate::wire;
 /// The form of an encoded answer, where one is kept beside the service.
 const ALL: u64 = 0;
 const PASSING: u64 = 1;
+/// Made smaller, on top of either.
+const ZIPPED: u64 = 2;
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
@@ -34,12 +36,22 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
     if plain {
-        let form = ("consul", if passing { PASSING } else { ALL });
+        let form = if passing { PASSING } else { ALL };
         // What a check said last may be newer than the service's view.
         let said = state.context.registry.outputs_version(&service.key);
         let elements = || chosen().map(|view| element(&state, view)).collect::<Vec<_>>();
-        let body = service.memo.get_or_encode_at(form, said, || encode(&elements()));
-        return Ok(Answer::bytes(body).at(&ask, index));
+        let body = service.memo.get_or_encode_at(("consul", form), said, || encode(&elements()));
+        let mut zipped = None;
+        if is_gzip_accepted(&ask.headers) {
+            let form = ("consul", form | ZIPPED);
+            zipped = service.memo.get_at(form, said);
+            if zipped.is_none()
+                && let Some(made) = smaller(&body).await
+            {
+                zipped = Some(service.memo.get_or_encode_at(form, said, || made));
+            }
+        }
+        return Ok(Answer::bytes(body).zipped_as(zipped).at(&ask, index));
     }
     let mut chosen: Vec<_> =
         chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
@@ -95,11 +107,16 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let key = State::node_key(name)?;
-    let (view, index) = state
-        .settle(&ask, || Selector::Node(key.clone()), is_health, |view| Index::Shared(all_health(view)))
-        .await?;
+    let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
+    let (view, index) =
+        state.settle(&ask, selector, is_health, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
-    if let Some(node) = view.node(&key) {
+    if is_nodeless(name) {
+        let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+        let instances = services.flat_map(|service| service.instances());
+        let instances = instances.filter(|view| view.key().node.is_none());
+        checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
+    } else if let Some(node) = view.node(&key) {
         checks.extend(checks_of_node(&node.facts, state.output()));
         let members = node.members.iter().filter_map(|member| view.instance(member));
         checks.extend(members.flat_map(|view| checks_of(view, state.output(), false)));
@@ -131,12 +148,12 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 /// When anything was last touched that shows as a check.
-fn all_health(at: &Snapshot) -> switchboard_model::Revision {
+pub(super) fn all_health(at: &Snapshot) -> switchboard_model::Revision {
     let touched = at.touched();
     touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
 }
 
-fn is_health(what: &What) -> bool {
+pub(super) fn is_health(what: &What) -> bool {
     match what {
         What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
         What::Lease { .. } | What::Entry { .. } => false,

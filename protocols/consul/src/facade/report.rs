@@ -6,7 +6,7 @@ use super::Shared;
 use super::register::is_reported;
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::lens::as_status;
+use crate::lens::{as_status, cut};
 use crate::refusal::Refusal;
 use crate::wire::CheckUpdate;
 
@@ -41,6 +41,6 @@ async fn report(state: &Shared, ask: &Ask, status: Status, output: &str) -> Resu
     if !is_reported(&check.probe) {
         return Err(Refusal::failed(format!("CheckID {id:?} does not have associated TTL")));
     }
-    registry.report(&ask.caller, &key, status, output).await?;
+    registry.report(&ask.caller, &key, status, &cut(check, output)).await?;
     Ok(Answer::empty())
 }

@@ -21,7 +21,7 @@ fn save(state: &Shared, ask: &Ask) -> Result<Answer, Refusal> {
     let at: Snapshot = (*view).clone();
     let index = at.revision().0;
     let pieces = stream::iter(ArchiveWriter::new(at));
-    Ok(Answer::stream("application/octet-stream", pieces).at(ask, index))
+    Ok(Answer::stream("application/octet-stream", pieces).at_index(ask, index))
 }
 
 async fn restore(state: &Shared, mut ask: Ask) -> Result<Answer, Refusal> {

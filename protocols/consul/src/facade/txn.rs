@@ -152,6 +152,7 @@ impl State {
         let words = NodeWords {
             id: node_id_of(&self.here, &body.id, &body.node)?,
             tagged: body.tagged_addresses.clone(),
+            is_nowhere: false,
         };
         let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
         let node = Node { key, address: body.address.as_str().into(), metadata, annex: words.annex()? };

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_model::{
-    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, Noun, Owner, Probe, Record, RecordKey, Rejection,
+    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, NodeKey, Noun, Owner, Probe, Record, RecordKey,
+    Rejection,
 };
 use switchboard_registry::plan::Plan;
-use switchboard_registry::plan::{Deregister, Keep, PutNode, Register};
+use switchboard_registry::plan::{DeleteNode, Deregister, Keep, PutNode, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
 use super::{on_node, once_each};
@@ -16,6 +17,8 @@ use crate::lens::{HEARTBEAT, OUT_OF_SERVICE};
 pub(crate) struct RegisterInCatalog {
     /// None: the node that stands for all instances without one.
     pub(crate) node: Option<Node>,
+    /// The node's earlier name: it goes with everything on it.
+    pub(crate) renamed: Option<NodeKey>,
     /// Leave the node as it is where there is one.
     pub(crate) skip_node: bool,
     pub(crate) instance: Option<Instance>,
@@ -34,6 +37,10 @@ impl Intent for RegisterInCatalog {
             if !(is_known && self.skip_node) {
                 plan = PutNode { node: node.clone() }.plan(at, now)?.plan;
             }
+        }
+        if let Some(earlier) = self.renamed.as_ref().filter(|earlier| at.node(earlier).is_some()) {
+            let gone = DeleteNode { key: earlier.clone(), with_instances: true }.plan(at, now)?;
+            plan.writes.extend(gone.plan.writes);
         }
         let mut registered: Option<Arc<InstanceKey>> = None;
         if let Some(instance) = &self.instance {

@@ -257,6 +257,7 @@ fn service(
                 Given { node: Some(node.key.node.clone()), node_address: &node.address, by_agent: false };
             let instance = instance_from_body(&given, body).map_err(|refusal| refusal.text)?;
             let register = RegisterInCatalog {
+                renamed: None,
                 node: Some(node.clone()),
                 skip_node: true,
                 instance: Some(instance),
@@ -302,6 +303,7 @@ fn check(
                 check_from_catalog(Owner::Node(node.clone()), body).map_err(|refusal| refusal.text)?;
             let service = Some(body.service_id.clone()).filter(|id| !id.is_empty());
             let register = RegisterInCatalog {
+                renamed: None,
                 node: Some(record),
                 skip_node: true,
                 instance: None,

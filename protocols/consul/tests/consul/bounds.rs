@@ -96,7 +96,7 @@ async fn no_field_is_read_and_forgotten() {
         ("catalog/register", r#"{"Node":"n","Address":"10.0.0.1","Check":{"Name":"a","Partition":"p"}}"#),
         ("catalog/deregister", r#"{"Node":"n","Partition":"p"}"#),
         ("agent/check/register", r#"{"Name":"a","TTL":"5s","ProxyHTTP":"x"}"#),
-        ("agent/check/register", r#"{"Name":"a","TTL":"5s","OutputMaxSize":7}"#),
+        ("agent/check/register", r#"{"Name":"a","TTL":"5s","OutputMaxSize":70000}"#),
         ("agent/service/register", r#"{"Name":"a","Meta":{"consul-x":"y"}}"#),
     ] {
         let answer = world.put(&format!("/v1/{route}"), body).await;

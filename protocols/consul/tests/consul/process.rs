@@ -159,12 +159,7 @@ async fn what_there_is_none_of_says_so() {
         (Method::POST, "/v1/peering/token", 501, "no cluster peering"),
         (Method::GET, "/v1/internal/federation-states", 501, "no federation"),
         (Method::GET, "/v1/acl/nonsense", 404, "Invalid URL path: not a recognized HTTP API endpoint"),
-        (
-            Method::GET,
-            "/v1/internal/ui/services",
-            404,
-            "Invalid URL path: not a recognized HTTP API endpoint",
-        ),
+        (Method::GET, "/v1/internal/ui/nothing", 404, "Invalid URL path: not a recognized HTTP API endpoint"),
     ] {
         let answer = world.call(method, path, "").await;
         assert_eq!(answer.status.as_u16(), status, "{path}: {answer:?}");
