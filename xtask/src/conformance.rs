@@ -34,6 +34,7 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
     Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "gateway/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "gateway/hostile", tool: Tool::Python, program: "hostile.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
     Driver { name: "consul/article", tool: Tool::Python, program: "article/run.py" },
     Driver { name: "consul/go", tool: Tool::Go, program: "go/article.go" },

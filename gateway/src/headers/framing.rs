@@ -99,7 +99,8 @@ fn length(version: Version, headers: &HeaderMap) -> Result<Option<u64>, Refusal>
     }
     let digits = length.as_bytes();
     let number = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
-    match number.and_then(|text| text.parse().ok()) {
+    // More than fits into a signed number of 64 bits would be negative to some.
+    match number.and_then(|text| text.parse::<i64>().ok()).and_then(|length| u64::try_from(length).ok()) {
         Some(length) => Ok(Some(length)),
         None => Err(Refusal::malformed("Content-Length is no number")),
     }
@@ -189,7 +190,7 @@ mod tests {
         }
         refused("/", &[host, ("transfer-encoding", "chunked"), ("content-length", "0")]);
         refused("/", &[host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]);
-        for bad in ["+5", "-1", "5 5", "0x5", "5,5", "", "18446744073709551616"] {
+        for bad in ["+5", "-1", "5 5", "0x5", "5,5", "", "9223372036854775808", "18446744073709551616"] {
             refused("/", &[host, ("content-length", bad)]);
         }
         refused("/", &[host, ("content-length", "5"), ("content-length", "6")]);
