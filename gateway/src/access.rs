@@ -8,7 +8,7 @@ use crate::config::AccessLog;
 use crate::refusal::Refusal;
 
 /// What is remembered of a request for the access log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) started: Instant,
     pub(crate) route: Option<Arc<str>>,
@@ -31,6 +31,20 @@ impl Record {
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer,
+        }
+    }
+
+    /// Everything, for whoever sees the request to its end.
+    pub(crate) fn take(&mut self) -> Record {
+        Record {
+            started: self.started,
+            route: self.route.take(),
+            service: self.service.take(),
+            instance: self.instance.take(),
+            attempts: self.attempts,
+            method: std::mem::take(&mut self.method),
+            uri: std::mem::take(&mut self.uri),
+            peer: self.peer,
         }
     }
 

@@ -284,7 +284,11 @@ impl Journey<'_> {
 
     /// The answer as the client gets it.
     fn finish(self, answer: Answer, place: UnderWay) -> Response<ResponseBody> {
-        let Answer { response, lease, pick, service } = answer;
+        let Answer { response, mut lease, pick, service } = answer;
+        if self.upload.as_ref().is_some_and(|upload| !upload.is_done()) {
+            // What the client still sends must not wait for the client to read.
+            lease.set_alone();
+        }
         service.meters.answered(response.status());
         let (mut parts, incoming) = response.into_parts();
         headers::strip_response(&mut parts.headers);
@@ -299,7 +303,7 @@ impl Journey<'_> {
             outcome,
             grpc: self.grpc,
             status: parts.status,
-            record: self.record.clone(),
+            record: self.record.take(),
             log: self.gateway.config.access_log,
             end: None,
             _place: place,

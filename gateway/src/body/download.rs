@@ -23,6 +23,8 @@ enum Kind {
 
 /// Hears how an answer went. Dropped before any of the two: the client went away.
 pub(crate) trait Finish: Send + std::fmt::Debug {
+    /// Moves the connection on that the answer comes from.
+    fn drive(&mut self, cx: &mut Context<'_>);
     fn ended(self: Box<Self>, bytes: u64, trailers: Option<&http::HeaderMap>);
     fn broke(self: Box<Self>, bytes: u64, why: &BodyError);
 }
@@ -74,7 +76,14 @@ impl ResponseBody {
 
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(finish) = &mut self.finish
+        {
+            finish.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match polled {
             Poll::Pending => {
                 let error = std::task::ready!(self.poll_late(cx));
                 self.broke(&error);

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::task::Context;
 
 use http::{HeaderMap, StatusCode, header};
 use switchboard_balance::{Outcome, RetryPermit, retry_after_seconds};
@@ -29,6 +30,12 @@ pub(super) struct Exchange {
 }
 
 impl Finish for Exchange {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.drive(cx);
+        }
+    }
+
     fn ended(mut self: Box<Self>, bytes: u64, trailers: Option<&HeaderMap>) {
         self.end = Some((bytes, None));
         // A stream of gRPC says how it went at its end.

@@ -1,9 +1,12 @@
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -12,14 +15,91 @@ use super::pool::{Failed, Lease, Open, Pool, Stage, in_full, unsent};
 use crate::body::RequestBody;
 use crate::config::Upstream;
 
-pub(crate) type Sender = http1::SendRequest<RequestBody>;
+type Sender = http1::SendRequest<RequestBody>;
+type Driven = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+/// A connection, moved on by whoever waits for its answer: a task of its own would be two changes of task for every request,
+/// and often of core.
+pub(crate) struct Link {
+    sender: Sender,
+    /// None: it has ended, or has a task of its own.
+    driven: Option<Driven>,
+    alone: bool,
+    open: Option<Open>,
+}
 
 /// HTTP/1.1 connections that wait for a request; the one that was used last is used first.
 #[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Vec<(Sender, Instant)>>);
+pub(super) struct Idle(Mutex<Vec<(Link, Instant)>>);
 
-/// The connection's own task needs a moment after the end of a body.
+/// A connection with a task of its own needs a moment after the end of a body.
 const READY_WITHIN: Duration = Duration::from_millis(50);
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("sender", &self.sender).field("alone", &self.alone).finish()
+    }
+}
+
+impl Link {
+    /// Reads and writes what there is.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driven) = &mut self.driven
+            // Whoever waits for an answer is told why there is none.
+            && driven.as_mut().poll(cx).is_ready()
+        {
+            self.driven = None;
+            self.open = None;
+        }
+    }
+
+    /// From here on it moves by itself: for what goes on in both directions however slowly one of them is read.
+    pub(crate) fn set_alone(&mut self) {
+        if let Some(driven) = self.driven.take() {
+            let open = self.open.take();
+            self.alone = true;
+            tokio::spawn(async move {
+                let _open = open;
+                let _ = driven.await;
+            });
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed() || (self.driven.is_none() && !self.alone)
+    }
+
+    /// Whether it takes a request now.
+    async fn is_ready(&mut self) -> bool {
+        if self.alone && !self.sender.is_ready() {
+            return matches!(tokio::time::timeout(READY_WITHIN, self.sender.ready()).await, Ok(Ok(())));
+        }
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(!self.is_closed() && self.sender.is_ready())
+        })
+        .await
+    }
+
+    async fn try_send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let mut sending = std::pin::pin!(self.sender.try_send_request(request));
+        let (driven, open) = (&mut self.driven, &mut self.open);
+        poll_fn(|cx| {
+            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+                return Poll::Ready(sent);
+            }
+            let Some(driving) = driven else { return Poll::Pending };
+            if driving.as_mut().poll(cx).is_ready() {
+                (*driven, *open) = (None, None);
+            }
+            sending.as_mut().poll(cx)
+        })
+        .await
+    }
+}
 
 impl Idle {
     pub(super) async fn send(
@@ -28,15 +108,20 @@ impl Idle {
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         loop {
-            let (mut sender, stale) = match self.take(pool.dialer.config.idle_timeout.0).await {
-                Some(sender) => (sender, true),
+            let (mut link, stale) = match self.take(pool.dialer.config.idle_timeout.0).await {
+                Some(link) => (link, true),
                 None => match connect(pool).await {
-                    Ok(sender) => (sender, false),
+                    Ok(link) => (link, false),
                     Err(why) => return Err(unsent(request, why)),
                 },
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease::Http1(pool.clone(), sender))),
+            match link.try_send(request).await {
+                Ok(response) => {
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        link.set_alone();
+                    }
+                    return Ok((response, Lease::Http1(pool.clone(), link)));
+                }
                 Err(mut error) => match error.take_message() {
                     Some(again) if stale => request = again,
                     Some(again) => return Err(unsent(again, in_full(error.error()))),
@@ -51,28 +136,22 @@ impl Idle {
     }
 
     /// A connection that is there already and has not ended, as far as anyone knows.
-    async fn take(&self, limit: Duration) -> Option<Sender> {
+    async fn take(&self, limit: Duration) -> Option<Link> {
         loop {
-            let (mut sender, since) = self.0.lock().pop()?;
-            if sender.is_closed() || since.elapsed() > limit {
-                continue;
-            }
-            if sender.is_ready() {
-                return Some(sender);
-            }
-            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, sender.ready()).await {
-                return Some(sender);
+            let (mut link, since) = self.0.lock().pop()?;
+            if since.elapsed() <= limit && link.is_ready().await {
+                return Some(link);
             }
         }
     }
 
-    pub(super) fn put(&self, sender: Sender, config: &Upstream) {
-        if sender.is_closed() {
+    pub(super) fn put(&self, link: Link, config: &Upstream) {
+        if link.is_closed() {
             return;
         }
         let mut idle = self.0.lock();
         if idle.len() < config.idle_connections {
-            idle.push((sender, Instant::now()));
+            idle.push((link, Instant::now()));
         }
     }
 
@@ -80,25 +159,25 @@ impl Idle {
         self.0.lock().clear();
     }
 
+    /// Lets go of what has ended or has waited for long.
     pub(super) fn sweep(&self, limit: Duration) {
-        self.0.lock().retain(|(sender, since)| !sender.is_closed() && since.elapsed() <= limit);
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.0.lock().retain_mut(|(link, since)| {
+            link.drive(&mut nobody);
+            !link.is_closed() && since.elapsed() <= limit
+        });
     }
 }
 
-async fn connect(pool: &Arc<Pool>) -> Result<Sender, String> {
+async fn connect(pool: &Arc<Pool>) -> Result<Link, String> {
     let stream = pool.dialer.connect(&pool.host, pool.way.port).await?;
     let config = &pool.dialer.config;
     let mut builder = http1::Builder::new();
     builder.max_headers(config.headers).max_buf_size(config.header_bytes.max(8192));
     let (sender, connection) =
         builder.handshake(TokioIo::new(stream)).await.map_err(|error| in_full(&error))?;
-    let open = Open::count(&pool.open);
-    tokio::spawn(async move {
-        let _open = open;
-        // Whoever waits for an answer is told why there is none.
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(sender)
+    let driven: Driven = Box::pin(connection.with_upgrades());
+    Ok(Link { sender, driven: Some(driven), alone: false, open: Some(Open::count(&pool.open)) })
 }
 
 /// The other end hung up, or was gone.

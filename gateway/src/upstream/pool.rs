@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Context;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -40,17 +41,31 @@ pub(crate) enum Stage {
 /// A connection that is being used. What is dropped instead of given back is closed.
 #[derive(Debug)]
 pub(crate) enum Lease {
-    Http1(Arc<Pool>, http1::Sender),
+    Http1(Arc<Pool>, http1::Link),
     Http2 { _place: http2::StreamPlace },
 }
 
 impl Lease {
+    /// Reads and writes what there is, where nobody else does.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Lease::Http1(_, link) = self {
+            link.drive(cx);
+        }
+    }
+
+    /// From here on the connection moves by itself.
+    pub(crate) fn set_alone(&mut self) {
+        if let Lease::Http1(_, link) = self {
+            link.set_alone();
+        }
+    }
+
     /// The exchange is over, in both directions.
     pub(crate) fn give_back(self) {
         match self {
-            Lease::Http1(pool, sender) => {
+            Lease::Http1(pool, link) => {
                 let Pool { dialer, http1, .. } = &*pool;
-                http1.put(sender, &dialer.config);
+                http1.put(link, &dialer.config);
             }
             // Its place is free as soon as it is dropped.
             Lease::Http2 { .. } => {}
