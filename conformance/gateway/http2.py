@@ -29,7 +29,8 @@ CASES = [
     case("refuse", ("transfer-encoding", "chunked"), body="0\r\n\r\n" + SMUGGLED),
     case("refuse", ("Transfer-Encoding", "chunked"), body="0\r\n\r\n" + SMUGGLED),
     case("refuse", ("content-length", "4"), body="hello"),
-    case("refuse", ("content-length", "0"), body=SMUGGLED),
+    # It may be on its way, without a body, before the body that it must not have is seen.
+    case("any", ("content-length", "0"), body=SMUGGLED),
     case("refuse", ("content-length", "6"), body="hello"),
     case("refuse", ("content-length", "x"), body="hello"),
     case("refuse", ("content-length", "+5"), body="hello"),
