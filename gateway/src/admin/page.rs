@@ -40,7 +40,7 @@ fn service(text: &mut String, service: &ServiceStatus) {
     for complaint in &service.complaints {
         let _ = writeln!(text, "<p class=ejected>{}", escape(complaint));
     }
-    text.push_str("<table><tr><th>instance<th>address<th>state<th>why<th>requests<th>failures<th>under way<th>latency\n");
+    text.push_str("<table><tr><th>instance<th>address<th>state<th>why<th>requests<th>failures<th>under way<th>latency, failures being slow\n");
     service.instances.iter().for_each(|of| instance(text, of));
     text.push_str("</table>\n");
 }
