@@ -1,8 +1,9 @@
 //! The command line. What is said here is all of `--help`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use switchboard_facade::Span;
 
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  switchboard demo           stays up afterwards, to play with\n  \
         switchboard demo --exit    ends after the tour; non-zero if a step failed")]
     Demo(Demo),
+    /// Run the gateway alone: /SERVICE/** goes to the live instances of SERVICE, as a registry elsewhere knows them
+    #[command(after_help = GATEWAY_EXAMPLES)]
+    Gateway(Box<Gateway>),
     /// Register an instance of a service
     #[command(after_help = REGISTER_EXAMPLES)]
     Register(Box<Register>),
@@ -103,6 +107,96 @@ Examples:
   switchboard register user-service 127.0.0.1:8080 --ttl 10s --keep
   switchboard register web 10.0.0.7:80 --check http:/health --interval 5s
   switchboard register --body instance.json";
+
+const GATEWAY_EXAMPLES: &str = "\
+Examples:
+  switchboard gateway --registry http://10.0.0.1:7700,http://10.0.0.2:7700
+  switchboard gateway --consul http://127.0.0.1:8500 --listen 127.0.0.1:8081 --keep ./known
+  switchboard gateway --etcd http://127.0.0.1:2379 --etcd-prefix /services
+  switchboard gateway --dns-srv '_{service}._tcp.example.com'
+  switchboard gateway --file instances.json --config switchboard.toml
+
+Of the configuration it reads the sections [gateway] and [log]. Its page and its metrics are at gateway.admin.listen.";
+
+/// The gateway alone.
+#[derive(Args)]
+pub(crate) struct Gateway {
+    #[command(flatten)]
+    pub(crate) over: Over,
+    /// The configuration file [default: ./switchboard.toml, if it is there]
+    #[arg(long, short, value_name = "FILE", env = "SWITCHBOARD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080]; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Set any key of the configuration
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// `error`, `warn`, `info`, `debug` or `trace`; also by crate: `info,switchboard_gateway=debug`
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+    /// `text` or `json`
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+    /// Write what listens where into this file once ready, as lines of gateway=HOST:PORT
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) port_file: Option<PathBuf>,
+}
+
+/// Which registry knows the instances.
+#[derive(Args)]
+pub(crate) struct Over {
+    /// A Switchboard registry's native API; of several addresses, separated by commas, whichever answers
+    #[arg(long, value_name = "URL", group = "over", required_unless_present = "over")]
+    pub(crate) registry: Option<String>,
+    /// Consul; of several addresses, separated by commas, whichever answers
+    #[arg(long, value_name = "URL", group = "over")]
+    pub(crate) consul: Option<String>,
+    /// Consul's ACL token
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "CONSUL_HTTP_TOKEN",
+        hide_env_values = true,
+        requires = "consul"
+    )]
+    pub(crate) consul_token: Option<String>,
+    /// etcd, with a key for each instance: PREFIX/SERVICE/ID
+    #[arg(long, value_name = "URL", group = "over")]
+    pub(crate) etcd: Option<String>,
+    /// What the keys begin with
+    #[arg(long, value_name = "PREFIX", default_value = "/services", requires = "etcd")]
+    pub(crate) etcd_prefix: String,
+    /// What the values are
+    #[arg(long, value_name = "FORM", value_enum, default_value = "json", requires = "etcd")]
+    pub(crate) etcd_values: EtcdValues,
+    /// DNS, by SRV records of a name such as '_{service}._tcp.example.com'
+    #[arg(long, value_name = "NAME", group = "over")]
+    pub(crate) dns_srv: Option<String>,
+    /// DNS, by all addresses of a name such as '{service}.example.com:8080'
+    #[arg(long, value_name = "NAME:PORT", group = "over")]
+    pub(crate) dns_hosts: Option<String>,
+    /// The DNS server to ask [default: those that the system asks]
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) dns_server: Option<SocketAddr>,
+    /// A file such as {"instances": [{"service": "users", "host": "10.0.0.1", "port": 80}]}; read again when it changes
+    #[arg(long, value_name = "FILE", group = "over", conflicts_with = "keep")]
+    pub(crate) file: Option<PathBuf>,
+    /// A folder to keep what is known in, for a start while the registry is away
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// The form of etcd's values.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EtcdValues {
+    /// {"host":"10.0.0.1","port":80,...}
+    Json,
+    /// 10.0.0.1:80
+    Address,
+    /// {"Addr":"10.0.0.1:80"}
+    GrpcEndpoint,
+}
 
 #[derive(Args)]
 pub(crate) struct Serve {

@@ -3,6 +3,7 @@
 mod config;
 mod deregister;
 mod doctor;
+mod gateway;
 mod health;
 mod instances;
 mod register;
@@ -14,6 +15,7 @@ mod watch;
 pub(crate) use config::config;
 pub(crate) use deregister::deregister;
 pub(crate) use doctor::doctor;
+pub(crate) use gateway::gateway;
 pub(crate) use health::health;
 pub(crate) use instances::instances;
 pub(crate) use register::register;

@@ -6,6 +6,7 @@
 mod environment;
 mod example;
 mod layers;
+mod lines;
 mod sections;
 
 use std::path::PathBuf;

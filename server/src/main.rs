@@ -61,6 +61,7 @@ async fn perform(command: Command, out: &mut Out) -> Result<(), Failure> {
     match command {
         Command::Serve(what) => serve::serve(what, out).await,
         Command::Demo(what) => demo::demo(what, out).await,
+        Command::Gateway(what) => command::gateway(*what, out).await,
         Command::Register(what) => command::register(*what, out).await,
         Command::Deregister(what) => command::deregister(what, out).await,
         Command::Services(what) => command::services(what, out).await,

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::Path;
 
 use switchboard_facade::Listening;
 use switchboard_registry::Caller;
@@ -30,6 +31,36 @@ pub(crate) fn panel(config: &Config, server: &Server, out: &mut Out) -> io::Resu
     warnings(config, server, out)?;
     if let Some((_, native)) = server.listening.iter().find(|(protocol, _)| *protocol == "native") {
         row(out, "try", &format!("curl {}/v1/services", url(native)))?;
+    }
+    row(out, "stop", "Ctrl-C")
+}
+
+/// The same for a gateway on its own.
+pub(crate) fn alone(
+    listening: &[Listening],
+    registry: &str,
+    file: Option<&Path>,
+    out: &mut Out,
+) -> io::Result<()> {
+    let version = out.paint(Style::Bold, format!("Switchboard gateway {}", env!("CARGO_PKG_VERSION")));
+    out.line(version)?;
+    out.line("")?;
+    for place in listening {
+        row(out, "gateway", &self::place(place))?;
+    }
+    row(out, "over", registry)?;
+    let file = file.map(|file| file.display().to_string());
+    row(out, "config", &file.unwrap_or_else(|| "defaults; no switchboard.toml here".to_owned()))?;
+    out.line("")?;
+    for place in listening {
+        if let Some(why) = &place.insecure {
+            let label = out.paint(Style::Warn, "warning");
+            let warning = format!("{} is {why}, because gateway.insecure = true", place.address);
+            out.wrapped(&format!("  {label}   "), INDENT, &warning)?;
+        }
+    }
+    if let Some(front) = listening.first() {
+        row(out, "try", &format!("curl {}/SERVICE/", url(front)))?;
     }
     row(out, "stop", "Ctrl-C")
 }

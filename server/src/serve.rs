@@ -3,6 +3,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use switchboard_facade::Listening;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::Serve;
@@ -61,7 +62,8 @@ async fn wait_for_the_end(
     }
     tracing::info!(revision = server.registry.head().0, "ready");
     if let Some(file) = port_file {
-        write_ports(file, server).map_err(|error| Failure::failed(format!("--port-file: {error}")))?;
+        let places = server.listening.iter().map(|(protocol, place)| (*protocol, place));
+        write_places(file, places).map_err(|error| Failure::failed(format!("--port-file: {error}")))?;
     }
     tokio::select! {
         failure = server.broken() => Err(failure),
@@ -70,9 +72,12 @@ async fn wait_for_the_end(
 }
 
 /// Appears as a whole, so that whoever waits for it never reads half of it.
-fn write_ports(file: &Path, server: &Server) -> io::Result<()> {
+pub(crate) fn write_places<'a>(
+    file: &Path,
+    places: impl Iterator<Item = (&'a str, &'a Listening)>,
+) -> io::Result<()> {
     let mut text = String::new();
-    for (protocol, listening) in &server.listening {
+    for (protocol, listening) in places {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{protocol}={}", listening.address);
     }

@@ -8,10 +8,15 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+mod gateway;
+
 use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool> {
+    if let Some(("gateway", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return gateway::run(workspace, rest);
+    }
     if let Some(("balance", args)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         let run = ["run", "--release", "--locked", "--package", "switchboard-bench-balance", "--"];
         return process::succeeds(process::cargo().current_dir(&workspace.root).args(run).args(args));

@@ -47,6 +47,8 @@ const DRIVERS: &[Driver] = &[
     always("native/node", Tool::Node, "node/scenario.mjs"),
     always("native/openapi", Tool::Python, "openapi.py"),
     always("dns/scenario", Tool::Python, "scenario.py"),
+    always("gateway/scenario", Tool::Python, "scenario.py"),
+    always("gateway/hostile", Tool::Python, "hostile.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),
     always("consul/article", Tool::Python, "article/run.py"),
     always("consul/go", Tool::Go, "go/article.go"),

@@ -25,7 +25,7 @@ use switchboard_registry::Registry;
 
 pub use config::{Config, EXAMPLE};
 pub use meters::Meters;
-pub use policy::{Aim, Host, Policy};
+pub use policy::{Aim, Host, Policy, forbidden};
 
 use follow::Follower;
 use probe::{Prober, Trust};

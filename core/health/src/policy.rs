@@ -33,6 +33,14 @@ pub enum Aim {
     Elsewhere,
 }
 
+/// Why nobody may connect to the address on behalf of others, whatever is configured and however it is written.
+pub fn forbidden(ip: IpAddr) -> Option<&'static str> {
+    match forms::plain(ip) {
+        Ok(ip) => forms::all(ip).find_map(forms::forbidden),
+        Err(_) => Some("another way of writing an IPv4 address"),
+    }
+}
+
 impl Aim {
     pub fn of(owner_address: &str, target_host: Option<&str>) -> Aim {
         let is_own = |host: &str| match (Host::parse(host), Host::parse(owner_address)) {

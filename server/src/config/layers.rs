@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use switchboard_facade::{ConfigError, Section};
 use toml::Value;
 
-use super::{ENABLED, environment, nearest, section_names};
+use super::{ENABLED, environment, lines, nearest, section_names};
 use crate::arguments::ConfigFlags;
 use crate::failure::Failure;
 use crate::plugs::PROTOCOLS;
@@ -19,6 +19,8 @@ pub(crate) struct Layers {
     given: Section,
     /// By the full path of the key.
     origins: BTreeMap<String, String>,
+    /// Where each key stands in the file; the elements of a list are numbered.
+    lines: BTreeMap<String, usize>,
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -53,9 +55,8 @@ impl Layers {
             error.key.split_once('.').filter(|_| !self.origins.contains_key(&error.key))
         {
             let (begin, end) = (format!("{section}."), format!(".{key}"));
-            if let Some(path) =
-                self.origins.keys().find(|path| path.starts_with(&begin) && path.ends_with(&end))
-            {
+            let mut known = self.origins.keys().chain(self.lines.keys());
+            if let Some(path) = known.find(|path| path.starts_with(&begin) && path.ends_with(&end)) {
                 error.key = path.clone();
             }
         }
@@ -63,8 +64,25 @@ impl Layers {
         let above = |path: &str| error.key.starts_with(&format!("{path}."));
         let origin = self.origins.iter().find(|(path, _)| within(path) || above(path));
         match origin {
-            Some((_, origin)) => Failure::usage(format!("{origin}: {error}")),
+            Some((_, origin)) => {
+                Failure::usage(format!("{origin}{}: {error}", self.line(origin, &error.key)))
+            }
             None => Failure::usage(error),
+        }
+    }
+
+    /// `:12` where that is the file and the key, or what it is in, stands on its line 12.
+    fn line(&self, origin: &str, key: &str) -> String {
+        if self.file.as_ref().is_none_or(|file| file.display().to_string() != origin) {
+            return String::new();
+        }
+        let mut known = key;
+        loop {
+            match (self.lines.get(known), known.rsplit_once('.')) {
+                (Some(line), _) => return format!(":{line}"),
+                (None, Some((above, _))) => known = above,
+                (None, None) => return String::new(),
+            }
         }
     }
 
@@ -76,11 +94,14 @@ impl Layers {
         })?;
         let table: Section =
             text.parse().map_err(|error| Failure::usage(format!("{shown} is not valid TOML: {error}")))?;
+        self.lines = lines::of(&text);
         for (name, section) in table {
             let path = [name];
-            if !section.is_table() {
+            let known = section_names().any(|known| path.iter().any(|name| name == known));
+            if !section.is_table() || !known {
                 let [name] = path;
-                return Err(unknown_section(&shown, &name));
+                let line = self.lines.get(&name).map(|line| format!(":{line}")).unwrap_or_default();
+                return Err(unknown_section(&format!("{shown}{line}"), &name));
             }
             self.merge(&path, section, &shown)?;
         }

@@ -110,14 +110,14 @@ fn values_in_the_environment_are_toml_or_text() {
 #[test]
 fn a_misspelling_names_its_place_and_the_likely_word() {
     for (file, environment, set, expected) in [
-        ("[nativ]\nlisten = ''", "", "", "FILE: nativ: unknown section; did you mean `native`?"),
-        ("listen = ''", "", "", "FILE: listen: unknown section"),
-        ("[native]\nlisen = ''", "", "", "FILE: native.lisen: unknown key; did you mean `listen`?"),
+        ("[nativ]\nlisten = ''", "", "", "FILE:1: nativ: unknown section; did you mean `native`?"),
+        ("listen = ''", "", "", "FILE:1: listen: unknown section"),
+        ("[native]\nlisen = ''", "", "", "FILE:2: native.lisen: unknown key; did you mean `listen`?"),
         (
             "[native.limits]\nheader = 1",
             "",
             "",
-            "FILE: native.limits.header: unknown key; did you mean `headers`?",
+            "FILE:2: native.limits.header: unknown key; did you mean `headers`?",
         ),
         (
             "",
@@ -152,11 +152,16 @@ fn a_misspelling_names_its_place_and_the_likely_word() {
 fn a_wrong_value_names_its_key_and_who_gave_it() {
     let file = "[registry]\ntick = 'soon'\nbrake_share = 0.5\n";
     let said = result(file, &[], flags(&[]), "log");
-    assert!(said.starts_with("FILE: registry.tick: \"soon\" is not a duration"), "{said}");
+    assert!(said.starts_with("FILE:2: registry.tick: \"soon\" is not a duration"), "{said}");
     let said = result("", &[], flags(&["registry.brake_share=15"]), "log");
     assert_eq!(said, "--set registry.brake_share=15: registry.brake_share: expected a share from 0.0 to 1.0");
     let said = result("[native]\nenabled = 'no'", &[], flags(&[]), "log");
-    assert_eq!(said, "FILE: native.enabled: expected true or false");
+    assert_eq!(said, "FILE:2: native.enabled: expected true or false");
+    let file = "[gateway]\n[[gateway.routes]]\nid = 'a'\npaths = ['/**']\n\nservice = 's'\n[[gateway.routes]]\nid = 'b'\n";
+    let said = result(&format!("{file}paths = ['x']\nservice = 's'"), &[], flags(&[]), "log");
+    assert!(said.starts_with("FILE:9: gateway.routes.1.paths: route \"b\": must begin with `/`"), "{said}");
+    let said = result(&format!("{file}pathz = ['/x']"), &[], flags(&[]), "log");
+    assert!(said.starts_with("FILE:9: gateway.routes.1.pathz: unknown key; did you mean `paths`?"), "{said}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_wrong_configuration_is_a_matter_of_usage() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("switchboard.toml"), "[native]\nlisen = '127.0.0.1:0'\n").unwrap();
     for command in [&["serve"][..], &["config", "check"], &["config", "print"]] {
-        run_in(folder.path(), command).expect(2).err_says(&["switchboard.toml: native.lisen", "`listen`"]);
+        run_in(folder.path(), command).expect(2).err_says(&["switchboard.toml:2: native.lisen", "`listen`"]);
     }
     run_in(folder.path(), &["config", "check", "--config", "nowhere.toml"])
         .expect(2)

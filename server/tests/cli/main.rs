@@ -6,5 +6,6 @@ mod client;
 mod consul;
 mod demo;
 mod failing;
+mod gateway;
 mod serve;
 mod support;

@@ -17,10 +17,11 @@ use crate::workspace::Workspace;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a server listens with, the variable that tells drivers where, and what stands before the address. The first says when it is ready.
-const PROTOCOLS: [(&str, &str, &str); 4] = [
+const PROTOCOLS: [(&str, &str, &str); 5] = [
     ("native", "SWITCHBOARD_URL", "http://"),
     ("consul", "SWITCHBOARD_CONSUL_URL", "http://"),
     ("dns", "SWITCHBOARD_DNS", ""),
+    ("gateway", "SWITCHBOARD_GATEWAY_URL", "http://"),
     ("eureka", "SWITCHBOARD_EUREKA_URL", "http://"),
 ];
 
@@ -48,6 +49,8 @@ fn serve(binary: &Path, data: &Path, addresses: &[(&str, SocketAddr)]) -> Comman
     for (protocol, address) in addresses {
         command.args(["--only", protocol, "--listen", &format!("{protocol}={address}")]);
     }
+    // Its page has a port of its own, which nobody asks for here.
+    command.args(["--set", "gateway.admin.listen=127.0.0.1:0"]);
     command
 }
 
