@@ -13,4 +13,5 @@ pub(crate) const PROTOCOLS: &[Plug] = &[
     switchboard_protocol_native::PLUG,
     switchboard_protocol_consul::PLUG,
     switchboard_protocol_dns::PLUG,
+    switchboard_protocol_etcd::PLUG,
 ];
