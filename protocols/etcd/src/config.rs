@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use switchboard_facade::{ConfigError, Limits, Listen, Span, Tls};
+use switchboard_facade::{ConfigError, Limits, Listen, Span, Tls, host_name};
 use switchboard_model::{DEFAULT_NAMESPACE, Name};
 
 use crate::lens::projection::{Projection, Projections};
@@ -18,6 +18,8 @@ pub struct Config {
     /// Where clients are told to connect next; none: where it listens.
     pub advertise: Vec<String>,
     pub name: String,
+    /// The node whose instances are shown without it.
+    pub node: String,
     /// How often a watch that asked for it is told how far it is.
     pub progress_interval: Span,
     /// Prefixes under which keys are instances.
@@ -48,6 +50,7 @@ impl Default for Config {
             tls: None,
             advertise: Vec::new(),
             name: "switchboard".to_owned(),
+            node: String::new(),
             progress_interval: Span::seconds(600),
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
@@ -65,6 +68,8 @@ impl Config {
     }
 
     pub(crate) fn projections(&self) -> Result<Projections, ConfigError> {
+        let node = if self.node.is_empty() { host_name() } else { self.node.clone() };
+        let home = Name::parse("node", &node).ok();
         let mut found: Vec<Projection> = Vec::new();
         for Prefix { keys, value, namespace } in &self.prefixes {
             let wrong = |why: String| ConfigError { key: "etcd.prefixes".to_owned(), why };
@@ -80,7 +85,7 @@ impl Config {
                 return Err(wrong(format!("{prefix:?} and {:?} lie within each other", other.prefix)));
             }
             let namespace = Name::parse("namespace", namespace).map_err(|error| wrong(error.to_string()))?;
-            found.push(Projection { prefix: prefix.to_owned(), namespace, form: *value });
+            found.push(Projection { prefix: prefix.to_owned(), namespace, form: *value, home: home.clone() });
         }
         Ok(Projections(found))
     }
@@ -96,6 +101,8 @@ insecure = false
 advertise = []
 # What this member of the cluster is called.
 name = "switchboard"
+# The node whose instances are shown without it, `service/id` instead of `service/id@node`; empty: this host's name.
+node = ""
 # How often a watch that asked for it is told how far it is.
 progress_interval = "10m"
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:

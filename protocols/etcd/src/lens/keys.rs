@@ -39,9 +39,8 @@ impl<'a> Keys<'a> {
             return Some(Item::Entry(entry));
         }
         let by = self.projections.of_key(key)?;
-        let view = self.at.instance(&by.read(key)?)?;
-        let shown = view.is_served() && by.write(view.key()).is_some_and(|own| own == *key);
-        shown.then(|| Item::Instance { key: key.clone(), by, view })
+        let view = by.find(self.at, key).filter(|view| view.is_served())?;
+        Some(Item::Instance { key: key.clone(), by, view })
     }
 
     /// In the order of their bytes.
@@ -77,7 +76,8 @@ impl<'a> Keys<'a> {
                 if view.is_served()
                     && let Some(key) = by.write(view.key()).filter(|key| range.contains(key))
                 {
-                    found.insert(key, (by, view));
+                    // Those without a node come first, and stay.
+                    found.entry(key).or_insert((by, view));
                 }
             };
             match by.service(range) {
@@ -172,17 +172,18 @@ impl Item<'_> {
     }
 
     pub(crate) fn to_wire(&self) -> KeyValue {
-        KeyValue { value: self.value(), ..self.without_value() }
+        KeyValue { value: self.value(), lease: self.lease(), ..self.key_only() }
     }
 
-    pub(crate) fn without_value(&self) -> KeyValue {
+    /// Without value and lease, as etcd answers it since 3.7.
+    pub(crate) fn key_only(&self) -> KeyValue {
         KeyValue {
             key: self.key().clone(),
             create_revision: self.created(),
             mod_revision: self.modified(),
             version: self.version(),
             value: Bytes::new(),
-            lease: self.lease(),
+            lease: 0,
         }
     }
 }

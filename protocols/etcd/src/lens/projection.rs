@@ -2,7 +2,8 @@
 //!
 //! A key of the shape `prefix service/id` with a value that describes an instance is that instance; instances from
 //! elsewhere appear under the same shape. Words that would break the shape are percent-encoded, and an instance on a
-//! node has its node behind its id: `prefix service/id@node`. A key that is not written exactly so is an ordinary key.
+//! node other than this one has its node behind its id: `prefix service/id@node`. A key that is not written exactly so
+//! is an ordinary key.
 
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) struct Projection {
     pub(crate) prefix: String,
     pub(crate) namespace: Name,
     pub(crate) form: Form,
+    /// The node whose instances are shown without it. None: there is no such node.
+    pub(crate) home: Option<Name>,
 }
 
 impl Projection {
@@ -58,30 +61,40 @@ impl Projection {
         encode(&mut key, instance.service.as_str());
         key.push('/');
         encode(&mut key, instance.id.as_str());
-        if let Some(node) = &instance.node {
+        if let Some(node) = &instance.node
+            && self.home.as_ref() != Some(node)
+        {
             key.push('@');
             encode(&mut key, node.as_str());
         }
         Some(key.into())
     }
 
+    /// The instance that the key is now. One without a node goes before one of the same name on our own node.
+    pub(crate) fn find<'a>(&self, at: &'a Snapshot, key: &[u8]) -> Option<&'a Arc<InstanceView>> {
+        let instance = self.read(key)?;
+        let found = at.instance(&instance).or_else(|| {
+            let node = instance.node.is_none().then(|| self.home.clone())??;
+            at.instance(&InstanceKey { node: Some(node), ..instance })
+        })?;
+        (self.write(found.key())? == key).then_some(found)
+    }
+
     /// Like [`Projection::read`], and the registry spells its names this way or knows none of them.
     pub(crate) fn place(&self, at: &Snapshot, key: &[u8]) -> Option<InstanceKey> {
+        if let Some(view) = self.find(at, key) {
+            return Some((**view.key()).clone());
+        }
         let instance = self.read(key)?;
-        let kept = match at.instance(&instance) {
-            Some(view) => (**view.key()).clone(),
-            None => InstanceKey {
-                service: at
-                    .service_of(&instance)
-                    .map_or(instance.service.clone(), |it| it.key.service.clone()),
-                node: instance.node.as_ref().map(|node| {
-                    let named = NodeKey { namespace: self.namespace.clone(), node: node.clone() };
-                    at.node(&named).map_or(node.clone(), |view| view.facts.key.node.clone())
-                }),
-                ..instance.clone()
-            },
+        let spelled = InstanceKey {
+            service: at.service_of(&instance).map_or(instance.service.clone(), |it| it.key.service.clone()),
+            node: instance.node.as_ref().map(|node| {
+                let named = NodeKey { namespace: self.namespace.clone(), node: node.clone() };
+                at.node(&named).map_or(node.clone(), |view| view.facts.key.node.clone())
+            }),
+            ..instance.clone()
         };
-        (self.write(&kept)? == key).then_some(instance)
+        (at.instance(&instance).is_none() && self.write(&spelled)? == key).then_some(instance)
     }
 
     /// The one service that the whole range is about, if there is one.
@@ -247,6 +260,7 @@ mod tests {
             prefix: "/services/".to_owned(),
             namespace: Name::default_namespace(),
             form: Form::Address,
+            home: Some(Name::parse("node", "here").unwrap()),
         }
     }
 

@@ -133,6 +133,9 @@ impl<'a> Run<'a> {
             find(request, Keys { at: past, ..self.keys }.range(&range))
         } else if request.revision > head {
             return Err(refusal::FUTURE);
+        } else if request.revision == head {
+            // As it was before this transaction.
+            find(request, self.keys.range(&range))
         } else {
             find(request, self.current(&range))
         };
@@ -158,15 +161,14 @@ impl<'a> Run<'a> {
     fn put(&mut self, request: &PutRequest) -> Result<PutResponse, Refusal> {
         let only = KeyRange { start: request.key.clone(), end: End::Only };
         let before = self.current(&only).next().map(|item| item.to_wire());
+        let known = |lease: i64| match lease_from_wire(lease) {
+            Some(id) if self.keys.at.lease(id).is_none() => Err(refusal::LEASE_NOT_FOUND),
+            lease => Ok(lease),
+        };
+        let named = known(request.lease)?;
         let missing = || before.clone().ok_or(refusal::KEY_NOT_FOUND);
         let value = if request.ignore_value { missing()?.value } else { request.value.clone() };
-        let lease = if request.ignore_lease { missing()?.lease } else { request.lease };
-        let lease = lease_from_wire(lease);
-        if let Some(lease) = lease
-            && self.keys.at.lease(lease).is_none()
-        {
-            return Err(refusal::LEASE_NOT_FOUND);
-        }
+        let lease = if request.ignore_lease { known(missing()?.lease)? } else { named };
         let as_instance = match self.keys.projections.of_key(&request.key) {
             Some(by) => self.put_instance(by, request, &value, lease, before.as_ref())?,
             None => false,
@@ -242,8 +244,7 @@ impl<'a> Run<'a> {
         for kv in &gone {
             let raw = RecordKey::Entry(entry_key(kv.key.clone()));
             let at = self.keys.at;
-            let place = self.keys.projections.of_key(&kv.key).and_then(|by| by.place(at, &kv.key));
-            match place.and_then(|place| at.instance(&place)) {
+            match self.keys.projections.of_key(&kv.key).and_then(|by| by.find(at, &kv.key)) {
                 Some(view) if at.record(&raw).is_none() => self.deregister(view),
                 _ => self.writes.add(Write::Delete(raw)),
             }

@@ -96,10 +96,10 @@ impl Touches {
         for op in ops {
             if let Some(Request::RequestTxn(nested)) = &op.request {
                 let (then, or_else) = (Touches::of(&nested.success)?, Touches::of(&nested.failure)?);
-                touches.deletes.extend(then.deletes.into_iter().chain(or_else.deletes));
-                // Only one of the two branches happens, so they may put the same key.
+                // Only one of the two branches happens, so they may put the same key, or delete what the other puts.
                 let puts: HashSet<Bytes> = then.puts.into_iter().chain(or_else.puts).collect();
                 puts.into_iter().try_for_each(|key| touches.put(key))?;
+                touches.deletes.extend(then.deletes.into_iter().chain(or_else.deletes));
             }
         }
         for op in ops {
@@ -150,6 +150,8 @@ mod tests {
         check(vec![p("c"), d("a", "c")], Ok(()));
         check(vec![d("a", "c"), d("b", "")], Ok(()));
         check(vec![t(vec![p("a")], vec![p("a")])], Ok(()));
+        check(vec![t(vec![p("a")], vec![d("a", "")])], Ok(()));
+        check(vec![t(vec![], vec![d("a", "")]), t(vec![p("a")], vec![])], Err(refusal::DUPLICATE_KEY));
         check(vec![t(vec![p("a")], vec![]), p("a")], Err(refusal::DUPLICATE_KEY));
         check(vec![t(vec![p("a")], vec![]), t(vec![p("a")], vec![])], Err(refusal::DUPLICATE_KEY));
         check(vec![d("a", ""), t(vec![], vec![p("a")])], Err(refusal::DUPLICATE_KEY));

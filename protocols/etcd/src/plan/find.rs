@@ -1,5 +1,7 @@
 //! Ranges: which of the found keys are told, and in which order.
 
+use std::cmp::Reverse;
+
 use crate::lens::keys::Item;
 use crate::wire::etcdserverpb::range_request::{SortOrder, SortTarget};
 use crate::wire::etcdserverpb::{RangeRequest, RangeResponse};
@@ -26,7 +28,7 @@ pub(crate) fn find<'a>(request: &RangeRequest, found: impl Iterator<Item = Item<
     let more = limit.is_some_and(|limit| items.len() > limit);
     items.truncate(limit.unwrap_or(usize::MAX));
     let kvs = match request.keys_only {
-        true => items.iter().map(Item::without_value).collect(),
+        true => items.iter().map(Item::key_only).collect(),
         false => items.iter().map(Item::to_wire).collect(),
     };
     RangeResponse { kvs, more, count: count(all), header: None }
@@ -49,17 +51,21 @@ fn passes(request: &RangeRequest, item: &Item<'_>) -> bool {
         && within(item.created(), request.min_create_revision, request.max_create_revision)
 }
 
+/// Equals stay in the order of their keys, whichever way the others go.
 fn sort(request: &RangeRequest, order: SortOrder, items: &mut [Item<'_>]) {
-    let target = request.sort_target();
-    match target {
+    let descends = order == SortOrder::Descend;
+    let by = |items: &mut [Item<'_>], what: fn(&Item<'_>) -> i64| match descends {
+        true => items.sort_by_key(|item| Reverse(what(item))),
+        false => items.sort_by_key(what),
+    };
+    match request.sort_target() {
+        SortTarget::Key if descends => items.reverse(),
         // They are in this order already.
         SortTarget::Key => {}
-        SortTarget::Version => items.sort_by_key(Item::version),
-        SortTarget::Create => items.sort_by_key(Item::created),
-        SortTarget::Mod => items.sort_by_key(Item::modified),
+        SortTarget::Version => by(items, |item| item.version()),
+        SortTarget::Create => by(items, |item| item.created()),
+        SortTarget::Mod => by(items, |item| item.modified()),
+        SortTarget::Value if descends => items.sort_by_cached_key(|item| Reverse(item.value())),
         SortTarget::Value => items.sort_by_cached_key(Item::value),
-    }
-    if order == SortOrder::Descend {
-        items.reverse();
     }
 }
