@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::lens::keys::Item;
 use crate::wire::etcdserverpb::range_request::{SortOrder, SortTarget};
 use crate::wire::etcdserverpb::{RangeRequest, RangeResponse};
+use crate::wire::mvccpb::KeyValue;
 
 /// `found` is everything in the range, in the order of the keys. The header is left to the caller.
 pub(crate) fn find<'a>(request: &RangeRequest, found: impl Iterator<Item = Item<'a>>) -> RangeResponse {
@@ -27,9 +28,13 @@ pub(crate) fn find<'a>(request: &RangeRequest, found: impl Iterator<Item = Item<
     sort(request, order, &mut items);
     let more = limit.is_some_and(|limit| items.len() > limit);
     items.truncate(limit.unwrap_or(usize::MAX));
-    let kvs = match request.keys_only {
-        true => items.iter().map(Item::key_only).collect(),
-        false => items.iter().map(Item::to_wire).collect(),
+    let kvs = match (request.keys_only, request.sort_target()) {
+        (false, _) => items.iter().map(Item::to_wire).collect(),
+        // Whoever sorts by values has read the whole record.
+        (true, SortTarget::Value) => {
+            items.iter().map(|item| KeyValue { lease: item.lease(), ..item.key_only() }).collect()
+        }
+        (true, _) => items.iter().map(Item::key_only).collect(),
     };
     RangeResponse { kvs, more, count: count(all), header: None }
 }
