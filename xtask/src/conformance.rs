@@ -33,6 +33,9 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "native/node", tool: Tool::Node, program: "node/scenario.mjs" },
     Driver { name: "native/openapi", tool: Tool::Python, program: "openapi.py" },
     Driver { name: "dns/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "etcd/go", tool: Tool::Go, program: "go/scenario" },
+    Driver { name: "etcd/oracle", tool: Tool::Go, program: "go/oracle" },
+    Driver { name: "etcd/gateway", tool: Tool::Python, program: "gateway.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
 ];
 

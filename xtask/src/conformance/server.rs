@@ -17,10 +17,11 @@ use crate::workspace::Workspace;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a server listens with, the variable that tells drivers where, and what stands before the address. The first says when it is ready.
-const PROTOCOLS: [(&str, &str, &str); 3] = [
+const PROTOCOLS: [(&str, &str, &str); 4] = [
     ("native", "SWITCHBOARD_URL", "http://"),
     ("consul", "SWITCHBOARD_CONSUL_URL", "http://"),
     ("dns", "SWITCHBOARD_DNS", ""),
+    ("etcd", "SWITCHBOARD_ETCD", ""),
 ];
 
 pub(crate) struct Server {

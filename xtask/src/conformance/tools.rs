@@ -55,11 +55,21 @@ fn go(program: &Path, scratch: &Path) -> Result<Command, String> {
         return Err("go is not installed".to_owned());
     }
     let binary = scratch.join("go-driver");
+    let folder = program.parent().unwrap_or(program);
     let mut build = Command::new("go");
-    // The standard library is all it uses; a missing toolchain must not be downloaded.
-    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").args(["build", "-o"]).arg(&binary).arg(program);
+    // A missing toolchain must not be downloaded; modules may be, those that are pinned and no others.
+    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").args(["build", "-o"]).arg(&binary);
+    match (folder.join("go.mod").is_file(), program.file_name()) {
+        (true, Some(package)) => {
+            let package = format!("./{}", package.to_string_lossy());
+            build.current_dir(folder).args(["-mod=readonly", &package])
+        }
+        _ => build.arg(program),
+    };
     quietly(&mut build)?;
-    Ok(Command::new(binary))
+    let mut command = Command::new(binary);
+    command.current_dir(folder);
+    Ok(command)
 }
 
 fn java(program: &Path) -> Result<Command, String> {

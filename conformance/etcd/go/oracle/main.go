@@ -1,13 +1,17 @@
 // The same requests to a real etcd and to us, one after the other; the answers must be equal but for who gave them.
 //
-// oracle REAL OURS [SEED [OPERATIONS]]
+// The real one is built from its published modules in ../real and started on ports of its own, unless
+// SWITCHBOARD_REAL_ETCD says where one is. SWITCHBOARD_ORACLE_SEED and SWITCHBOARD_ORACLE_OPERATIONS repeat a run.
 package main
 
 import (
 	"context"
 	"fmt"
 	"math/rand"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -349,27 +353,92 @@ func (s *side) events() (lines []string) {
 	}
 }
 
+// A new etcd of our own, and what ends it.
+func start() (string, func()) {
+	if given := os.Getenv("SWITCHBOARD_REAL_ETCD"); given != "" {
+		return given, func() {}
+	}
+	scratch := os.Getenv("SWITCHBOARD_CONFORMANCE_DIR")
+	if scratch == "" {
+		scratch = os.TempDir()
+	}
+	binary := filepath.Join(scratch, "real-etcd")
+	build := exec.Command("go", "build", "-mod=readonly", "-o", binary, "go.etcd.io/etcd/server/v3")
+	build.Dir = filepath.Join("..", "real")
+	build.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Printf("skip - oracle: a real etcd cannot be built: %v %s\n", err, strings.ReplaceAll(string(out), "\n", " "))
+		os.Exit(0)
+	}
+	data, err := os.MkdirTemp(scratch, "real-etcd-data-")
+	if err != nil {
+		fatal(err)
+	}
+	client, peer := free(), free()
+	server := exec.Command(binary, "--data-dir", data, "--log-level", "error", "--listen-client-urls", "http://"+client,
+		"--advertise-client-urls", "http://"+client, "--listen-peer-urls", "http://"+peer)
+	if err := server.Start(); err != nil {
+		fatal(err)
+	}
+	for i := 0; i < 300; i++ {
+		if c, err := net.Dial("tcp", client); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return client, func() {
+		server.Process.Kill()
+		server.Wait()
+		os.RemoveAll(data)
+	}
+}
+
+// Free a moment ago.
+func free() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func number(variable string, otherwise int64) int64 {
+	if n, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
+
 func main() {
-	seed, operations := time.Now().UnixNano(), 3000
-	if len(os.Args) > 3 {
-		seed, _ = strconv.ParseInt(os.Args[3], 10, 64)
+	real, stop := start()
+	code := run(real, os.Getenv("SWITCHBOARD_ETCD"))
+	stop()
+	os.Exit(code)
+}
+
+func run(real, ours string) int {
+	operations := int64(4000)
+	if os.Getenv("SWITCHBOARD_CONFORMANCE_FULL") != "" {
+		operations = 100_000
 	}
-	if len(os.Args) > 4 {
-		operations, _ = strconv.Atoi(os.Args[4])
-	}
+	seed := number("SWITCHBOARD_ORACLE_SEED", time.Now().UnixNano())
+	operations = number("SWITCHBOARD_ORACLE_OPERATIONS", operations)
 	fmt.Println("seed", seed)
-	w := &world{r: rand.New(rand.NewSource(seed)), real: open(os.Args[1]), ours: open(os.Args[2]), leases: map[int64]bool{}}
+	w := &world{r: rand.New(rand.NewSource(seed)), real: open(real), ours: open(ours), leases: map[int64]bool{}}
 	ctx := context.Background()
+	a, err := w.ours.kv.Range(ctx, &pb.RangeRequest{Key: []byte("o/")})
+	if err != nil {
+		fatal(err)
+	}
+	// Other protocols may have written before us.
+	for w.revision = 1; w.revision < a.Header.Revision; {
+		w.padReal(ctx)
+	}
+	w.compacted = w.revision
 	for _, s := range []*side{w.real, w.ours} {
-		a, err := s.kv.Range(ctx, &pb.RangeRequest{Key: []byte("o/")})
-		if err != nil {
-			fatal(err)
-		}
-		if a.Header.Revision != 1 {
-			fatal(fmt.Errorf("the store is not new: revision %d", a.Header.Revision))
-		}
-		w.revision, w.compacted = 1, 0
-		err = s.watch.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: &pb.WatchCreateRequest{
+		err := s.watch.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: &pb.WatchCreateRequest{
 			Key: []byte("o/"), RangeEnd: []byte(clientv3.GetPrefixRangeEnd("o/")), PrevKv: true}}})
 		if err != nil {
 			fatal(err)
@@ -380,7 +449,7 @@ func main() {
 		go func() { s.told <- s.events() }()
 	}
 	failed, done := 0, 0
-	for i := 0; i < operations && failed < 10; i++ {
+	for i := int64(0); i < operations && failed < 10; i++ {
 		what, real, ours := w.step()
 		if what == "" {
 			continue
@@ -396,13 +465,13 @@ func main() {
 			fatal(err)
 		}
 	}
-	a, b := <-w.real.told, <-w.ours.told
-	for i := 0; i < len(a) || i < len(b); i++ {
+	told, ourTold := <-w.real.told, <-w.ours.told
+	for i := 0; i < len(told) || i < len(ourTold); i++ {
 		// What came before may be compacted by the time that etcd tells an event.
-		if i < len(a) && i < len(b) && w.compacted > 0 && strings.HasSuffix(a[i], "prev <nil>") {
-			b[i] = strings.Split(b[i], "prev ")[0] + "prev <nil>"
+		if i < len(told) && i < len(ourTold) && strings.HasSuffix(told[i], "prev <nil>") {
+			ourTold[i] = strings.Split(ourTold[i], "prev ")[0] + "prev <nil>"
 		}
-		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+		if i >= len(told) || i >= len(ourTold) || told[i] != ourTold[i] {
 			at := func(l []string) string {
 				if i < len(l) {
 					return l[i]
@@ -410,12 +479,13 @@ func main() {
 				return "nothing"
 			}
 			failed++
-			fmt.Printf("not ok - oracle seed %d event %d\n   etcd %s\n   ours %s\n", seed, i, at(a), at(b))
+			fmt.Printf("not ok - oracle seed %d event %d\n   etcd %s\n   ours %s\n", seed, i, at(told), at(ourTold))
 			break
 		}
 	}
 	if failed > 0 {
-		os.Exit(1)
+		return 1
 	}
-	fmt.Printf("ok - oracle: %d operations and %d events are as a real etcd's\n", done, len(a))
+	fmt.Printf("ok - oracle: %d operations and %d events are as a real etcd's\n", done, len(told))
+	return 0
 }

@@ -12,7 +12,8 @@ impl State {
         vec![pb::Member {
             id: self.identity.member_id,
             name: self.config.name.clone(),
-            peer_ur_ls: Vec::new(),
+            // Nobody connects there; clients only want the field to be there.
+            peer_ur_ls: self.advertise.clone(),
             client_ur_ls: self.advertise.clone(),
             is_learner: false,
         }]
