@@ -126,6 +126,7 @@ fn tags(value: Option<&Value>) -> Option<Tags> {
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
+        host.parse::<std::net::Ipv6Addr>().ok()?;
         return match rest.strip_prefix(':') {
             Some(port) => Some((host.to_owned(), Some(port.parse().ok()?))),
             None => rest.is_empty().then(|| (host.to_owned(), None)),
