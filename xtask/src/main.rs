@@ -7,6 +7,7 @@
 
 mod arrows;
 mod bench;
+mod codegen;
 mod conformance;
 mod files;
 mod licences;
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long, alias = "all")]
         full: bool,
     },
+    /// Make Rust of the `.proto` files of protocols; what it writes is committed.
+    Codegen {
+        /// Write nothing; fail if what is committed is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build server and load generator for release and print the table of measurements.
     Bench {
         /// Passed on to `switchboard-loadgen table`.
@@ -104,6 +111,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             println!("{totals}");
             Ok(totals.failed == 0)
         }
+        Command::Codegen { check } => codegen::run(&workspace, check),
         Command::Bench { args } => bench::run(&workspace, &args),
     }
 }
