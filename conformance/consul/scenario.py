@@ -136,6 +136,33 @@ def across():
     equal(client.health.service("user-service")[1], [], "after both left")
 
 
+def lock():
+    kv, sessions = client.kv, client.session
+    first, second = (sessions.create(name=name, ttl=30, lock_delay=0) for name in ("first", "second"))
+    equal(kv.put("leader", "first", acquire=first), True, "the first acquires")
+    equal(kv.put("leader", "second", acquire=second), False, "the second does not")
+    index, held = kv.get("leader")
+    equal((held["Session"], held["Value"], held["LockIndex"]), (first, b"first", 1), "who holds it")
+    answers = []
+
+    def wait():
+        answers.append(consul.Consul(host=HOST, port=int(PORT)).kv.get("leader", index=index, wait="30s"))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    sessions.destroy(first)
+    waiting.join(20)
+    equal(answers[0][1].get("Session"), None, "after its session ended")
+    equal(kv.put("leader", "second", acquire=second), True, "then the second acquires")
+    equal(sessions.renew(second)["ID"], second, "it renews")
+    equal(kv.put("leader", "", release=second), True, "it releases")
+    equal(kv.get("leader")[1]["LockIndex"], 2, "how often it was held")
+    equal(kv.delete("leader"), True, "the key goes")
+    equal(kv.get("leader")[1], None, "and is gone")
+    sessions.destroy(second)
+    equal([one["ID"] for one in sessions.list()[1] if one["ID"] in (first, second)], [], "sessions that are left")
+
+
 def errors():
     for method, path, body, status, text in [
         ("PUT", "/v1/agent/service/register", "{", 400, "Request decode failed: "),
@@ -163,6 +190,6 @@ def errors():
     equal(http.get("/v1/status/leader").status_code, 200, "and it still answers")
 
 
-for scenario in [article, headers, ttl, blocking, catalog, maintenance, across, errors]:
+for scenario in [article, headers, ttl, blocking, catalog, maintenance, across, lock, errors]:
     check(scenario.__name__, scenario)
 finish()

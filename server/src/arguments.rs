@@ -93,7 +93,8 @@ Examples:
   switchboard serve --listen native=0.0.0.0:7700 --set native.insecure=true
   SWITCHBOARD_LOG_LEVEL=debug switchboard serve --log-format json
 
-SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once.
+SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once. SIGHUP has the definitions of
+--consul-services read again, which also happens when they change.
 Every key of the configuration: switchboard config example";
 
 const REGISTER_EXAMPLES: &str = "\
@@ -133,6 +134,9 @@ pub(crate) struct ConfigFlags {
     /// Leave all other protocols out
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) only: Vec<String>,
+    /// Definitions of services and checks as agents of Consul have them: a folder of *.json and *.hcl, or one file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) consul_services: Option<PathBuf>,
     /// Set any key of the configuration
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -14,4 +14,5 @@ pub(crate) const PROTOCOLS: &[Plug] = &[
     switchboard_protocol_consul::PLUG,
     switchboard_protocol_dns::PLUG,
     switchboard_protocol_etcd::PLUG,
+    switchboard_protocol_eureka::PLUG,
 ];

@@ -6,28 +6,40 @@ use crate::workspace::{Crate, Dependency, Workspace};
 struct Layer {
     folder: &'static str,
     may_use: &'static [&'static str],
+    /// On top, for tests only.
+    tests_may_use: &'static [&'static str],
 }
 
 /// From the bottom up.
 const LAYERS: &[Layer] = &[
-    Layer { folder: "core/model", may_use: &[] },
-    Layer { folder: "core/store", may_use: &["core/model"] },
-    Layer { folder: "core/discover", may_use: &["core/model"] },
-    Layer { folder: "engines/*", may_use: &["core/model", "core/store"] },
-    Layer { folder: "core/registry", may_use: &["core/model", "core/store"] },
-    Layer { folder: "core/balance", may_use: &["core/model", "core/discover"] },
-    Layer { folder: "core/facade", may_use: &["core/model", "core/store", "core/registry"] },
-    Layer { folder: "core/health", may_use: &["core/model", "core/registry"] },
-    Layer {
-        folder: "protocols/*",
+    layer("core/model", &[]),
+    layer("core/store", &["core/model"]),
+    layer("core/discover", &["core/model"]),
+    layer("engines/*", &["core/model", "core/store"]),
+    layer("core/registry", &["core/model", "core/store"]),
+    layer("core/balance", &["core/model"]),
+    layer("core/facade", &["core/model", "core/store", "core/registry"]),
+    layer("core/health", &["core/model", "core/registry"]),
+    layer(
+        "protocols/*",
         // Health for the words of a check's policy; discover for the protocol's source.
-        may_use: &["core/model", "core/registry", "core/facade", "core/health", "core/discover"],
+        &["core/model", "core/registry", "core/facade", "core/health", "core/discover"],
+    ),
+    Layer {
+        folder: "client",
+        // Whoever depends on the client must not get a server with it; its tests talk to the real one.
+        may_use: &["core/model", "core/discover", "core/balance"],
+        tests_may_use: &["core/registry", "core/facade", "protocols/*"],
     },
-    Layer { folder: "client", may_use: &["core/*", "protocols/*"] },
-    Layer { folder: "gateway", may_use: &["core/*", "protocols/*"] },
-    Layer { folder: "ui", may_use: &["core/*", "protocols/*"] },
-    Layer { folder: "server", may_use: &["core/*", "engines/*", "protocols/*", "client", "gateway", "ui"] },
+    // The client for the sources of foreign registries, when it runs on its own.
+    layer("gateway", &["core/*", "protocols/*", "client"]),
+    layer("ui", &["core/*", "protocols/*"]),
+    layer("server", &["core/*", "engines/*", "protocols/*", "client", "gateway", "ui"]),
 ];
+
+const fn layer(folder: &'static str, may_use: &'static [&'static str]) -> Layer {
+    Layer { folder, may_use, tests_may_use: &[] }
+}
 
 /// Tools that may look at everything and that nothing looks at.
 const FREE: &[&str] = &["bench/*", "xtask", "conformance/*", "conformance", "simulation/*", "simulation"];
@@ -66,7 +78,10 @@ fn why_not(layer: &Layer, from: &Crate, to: &Dependency) -> Option<String> {
         let impure = layer.folder == "core/model" && !to.only_for_tests && IMPURE.contains(&to.name.as_str());
         return impure.then(|| "the model knows no encoding, clock or I/O".to_owned());
     };
-    if matches_any(layer.may_use, folder) || (to.only_for_tests && matches_any(TEST_HELPERS, folder)) {
+    // A crate's tests may ask for more of its own features.
+    let is_own = *folder == from.folder;
+    let for_tests = is_own || matches_any(TEST_HELPERS, folder) || matches_any(layer.tests_may_use, folder);
+    if matches_any(layer.may_use, folder) || (to.only_for_tests && for_tests) {
         return None;
     }
     Some(if matches_any(FREE, folder) {
@@ -185,8 +200,12 @@ mod tests {
             "core/registry ~> engines/memory
              protocols/native ~> engines/memory
              engines/redb ~> engines/memory
+             client ~> protocols/native
+             core/discover ~> core/discover
+             client -> core/registry
              core/registry ~> engines/redb",
-            "core/registry -> engines/redb: not below it, and not a test helper",
+            "client -> core/registry: not below it; it may use core/model, core/discover, core/balance
+core/registry -> engines/redb: not below it, and not a test helper",
         );
     }
 

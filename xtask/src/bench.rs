@@ -1,9 +1,21 @@
 //! `cargo xtask bench`: the load generator against the release build on this machine.
+//!
+//! `cargo xtask bench consul` puts a real Consul beside it: the program that `CONSUL_BIN` names, or else one that is built
+//! from the modules pinned in `bench/peers`. `cargo xtask bench balance` says what a pick costs beside tower's.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, bail};
 
 use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool> {
+    if let Some(("balance", args)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let run = ["run", "--release", "--locked", "--package", "switchboard-bench-balance", "--"];
+        return process::succeeds(process::cargo().current_dir(&workspace.root).args(run).args(args));
+    }
     let build = [
         "build",
         "--release",
@@ -17,7 +29,39 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool
         return Ok(false);
     }
     let release = workspace.target.join("release");
-    let mut table = std::process::Command::new(release.join("switchboard-loadgen"));
-    table.arg("table").arg("--server-binary").arg(release.join("switchboard")).args(args);
+    let mut table = Command::new(release.join("switchboard-loadgen"));
+    let args = match args.split_first() {
+        Some((word, rest)) if word == "consul" => {
+            table.arg("consul").arg("--consul-binary").arg(peer(workspace, "consul", "CONSUL_BIN")?);
+            // It takes minutes to build, so without the variable it is there only if somebody built it before.
+            let coredns = workspace.target.join("peers").join("coredns");
+            if std::env::var_os("COREDNS_BIN").is_none() && coredns.exists() {
+                table.arg("--coredns-binary").arg(coredns);
+            }
+            rest
+        }
+        _ => {
+            table.arg("table");
+            args
+        }
+    };
+    table.arg("--server-binary").arg(release.join("switchboard")).args(args);
     process::succeeds(&mut table)
+}
+
+/// A real server: the one that the variable names, or one built once below the target folder.
+fn peer(workspace: &Workspace, name: &str, variable: &str) -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os(variable) {
+        return std::path::absolute(named).context("where it is");
+    }
+    let folder = workspace.target.join("peers");
+    let built = folder.join(name);
+    if !built.exists() {
+        println!("building {name} from bench/peers, which takes some minutes; {variable} would name one");
+        let mut build = Command::new(workspace.root.join("bench/peers/build"));
+        if !process::succeeds(build.arg(name).arg(&folder))? {
+            bail!("{name} does not build");
+        }
+    }
+    Ok(built)
 }

@@ -37,6 +37,14 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "etcd/oracle", tool: Tool::Go, program: "go/oracle" },
     Driver { name: "etcd/gateway", tool: Tool::Python, program: "gateway.py" },
     Driver { name: "consul/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "consul/article", tool: Tool::Python, program: "article/run.py" },
+    Driver { name: "consul/go", tool: Tool::Go, program: "go/article.go" },
+    Driver { name: "consul/node", tool: Tool::Node, program: "node/scenario.mjs" },
+    Driver { name: "consul/template", tool: Tool::Python, program: "template/run.py" },
+    Driver { name: "consul/prometheus", tool: Tool::Go, program: "prometheus/discovery.go" },
+    Driver { name: "consul/oracle", tool: Tool::Python, program: "oracle/run.py" },
+    Driver { name: "eureka/scenario", tool: Tool::Python, program: "scenario.py" },
+    Driver { name: "eureka/node", tool: Tool::Node, program: "node/scenario.mjs" },
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.
@@ -83,6 +91,8 @@ fn run_driver(
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
     command.envs(server.urls());
+    // For drivers that need a server in a state of its own, again and again.
+    command.env("SWITCHBOARD_BINARY", binary);
     command.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch);
     command.env("SWITCHBOARD_CONFORMANCE_FULL", if full { "1" } else { "" });
     let mut tally = Tally::default();

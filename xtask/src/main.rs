@@ -71,7 +71,8 @@ enum Command {
     },
     /// Build server and load generator for release and print the table of measurements.
     Bench {
-        /// Passed on to `switchboard-loadgen table`.
+        /// Passed on to `switchboard-loadgen table`, or after the word `consul` to `switchboard-loadgen consul`; after
+        /// the word `balance`, to what measures a pick.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -22,6 +22,8 @@ pub(crate) struct Connection {
 pub(crate) struct Reply<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: &'a str,
+    /// Consul's `X-Consul-Index`.
+    pub(crate) index: Option<u64>,
     pub(crate) body: &'a [u8],
 }
 
@@ -42,15 +44,28 @@ impl Connection {
                 break head;
             }
         };
-        let end = head.bytes + head.body_bytes;
-        while filled < end {
-            filled = self.receive(filled).await?;
-        }
-        ensure!(filled == end, "{} bytes after the end of the reply", filled - end);
+        let end = match head.body {
+            Length::Known(bytes) => {
+                let end = head.bytes + bytes;
+                while filled < end {
+                    filled = self.receive(filled).await?;
+                }
+                ensure!(filled == end, "{} bytes after the end of the reply", filled - end);
+                end
+            }
+            Length::Chunked => {
+                let mut chunks = Chunks { from: head.bytes, to: head.bytes };
+                while !chunks.gather(&mut self.inbox, filled)? {
+                    filled = self.receive(filled).await?;
+                }
+                chunks.to
+            }
+        };
         let (from, to) = head.content_type;
         Ok(Reply {
             status: head.status,
             content_type: self.inbox.get(from..to).map(std::str::from_utf8).transpose()?.unwrap_or_default(),
+            index: head.index,
             body: self.inbox.get(head.bytes..end).unwrap_or_default(),
         })
     }
@@ -72,8 +87,45 @@ impl Connection {
 struct Head {
     status: u16,
     bytes: usize,
-    body_bytes: usize,
+    body: Length,
+    index: Option<u64>,
     content_type: (usize, usize),
+}
+
+/// How the end of a body is known.
+#[derive(Clone, Copy)]
+enum Length {
+    Known(usize),
+    Chunked,
+}
+
+/// A chunked body that is being put together at the place where it begins.
+struct Chunks {
+    from: usize,
+    to: usize,
+}
+
+impl Chunks {
+    /// Takes the chunks that are whole; whether the last one was among them.
+    fn gather(&mut self, inbox: &mut [u8], filled: usize) -> Result<bool> {
+        loop {
+            let rest = inbox.get(self.from..filled).unwrap_or_default();
+            let Some(line) = rest.windows(2).position(|pair| pair == b"\r\n") else { return Ok(false) };
+            let size = std::str::from_utf8(rest.get(..line).unwrap_or_default())?;
+            let size = usize::from_str_radix(size.trim(), 16).context("the size of a chunk")?;
+            let data = self.from + line + 2;
+            if filled < data + size + 2 {
+                return Ok(false);
+            }
+            inbox.copy_within(data..data + size, self.to);
+            self.to += size;
+            self.from = data + size + 2;
+            if size == 0 {
+                ensure!(filled == self.from, "{} bytes after the end of the reply", filled - self.from);
+                return Ok(true);
+            }
+        }
+    }
 }
 
 impl Head {
@@ -83,19 +135,23 @@ impl Head {
         let httparse::Status::Complete(length) = response.parse(bytes).context("not an HTTP reply")? else {
             return Ok(None);
         };
-        let mut body_bytes = None;
+        let (mut body, mut index) = (None, None);
         let mut content_type = (0, 0);
         for header in response.headers.iter() {
             if header.name.eq_ignore_ascii_case("content-length") {
-                body_bytes = Some(std::str::from_utf8(header.value)?.trim().parse()?);
+                body = Some(Length::Known(std::str::from_utf8(header.value)?.trim().parse()?));
+            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+                body = Some(Length::Chunked);
+            } else if header.name.eq_ignore_ascii_case("x-consul-index") {
+                index = Some(std::str::from_utf8(header.value)?.trim().parse()?);
             } else if header.name.eq_ignore_ascii_case("content-type") {
                 let from = header.value.as_ptr().addr() - bytes.as_ptr().addr();
                 content_type = (from, from + header.value.len());
             }
         }
         let status = response.code.context("a reply without a status")?;
-        let body_bytes = body_bytes.context("a reply without Content-Length: its end cannot be seen")?;
-        Ok(Some(Self { status, bytes: length, body_bytes, content_type }))
+        let body = body.context("a reply without a length: its end cannot be seen")?;
+        Ok(Some(Self { status, bytes: length, body, index, content_type }))
     }
 }
 
@@ -107,6 +163,7 @@ pub(crate) struct Caller {
 
 pub(crate) struct OwnedReply {
     pub(crate) content_type: String,
+    pub(crate) index: Option<u64>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -127,11 +184,34 @@ impl Caller {
             .block_on(async { tokio::time::timeout(Self::PATIENCE, exchange).await })
             .context("no reply in time")??;
         ensure!(reply.status == 200, "{}", refusal(&reply));
-        Ok(OwnedReply { content_type: reply.content_type.to_owned(), body: reply.body.to_vec() })
+        let (content_type, body) = (reply.content_type.to_owned(), reply.body.to_vec());
+        Ok(OwnedReply { content_type, index: reply.index, body })
     }
 }
 
 pub(crate) fn refusal(reply: &Reply<'_>) -> String {
     let words: String = String::from_utf8_lossy(reply.body).chars().take(200).collect();
     format!("status {}: {words}", reply.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it is after so many bytes of it have arrived.
+    fn gathered(text: &str, arrived: usize) -> Option<String> {
+        let mut inbox = text.as_bytes().to_vec();
+        let mut chunks = Chunks { from: 0, to: 0 };
+        let is_whole = chunks.gather(&mut inbox, arrived).unwrap();
+        is_whole.then(|| String::from_utf8(inbox.get(..chunks.to).unwrap().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn chunks_are_put_together_when_the_last_has_arrived() {
+        let text = "4\r\nabcd\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
+        assert_eq!(gathered(text, text.len()), Some("abcd0123456789abcdef".to_owned()));
+        for arrived in 0..text.len() {
+            assert_eq!(gathered(text, arrived), None, "after {arrived} bytes");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! same run. It knows the native HTTP API by its bytes only and links no crate of the registry, so it can measure
 //! any build of it.
 //!
-//! What it does not do: compare registries with each other, use more than one machine, or leave the loopback.
+//! What it does not do: use more than one machine, or leave the loopback.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -12,6 +12,7 @@
 mod append;
 mod ceiling;
 mod client;
+mod consul;
 mod load;
 mod machine;
 mod process;
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Start the server, measure every row, print the table.
     Table(rows::TableOptions),
+    /// The same requests to a real Consul and to the registry, side by side.
+    Consul(consul::ConsulOptions),
     /// The bare server that rows are compared with; `table` starts it by itself.
     CeilingHttp(ceiling::CeilingOptions),
 }
@@ -48,6 +51,7 @@ enum Command {
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Table(options) => rows::run(&options),
+        Command::Consul(options) => consul::run(&options),
         Command::CeilingHttp(options) => ceiling::serve(&options).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -12,8 +12,8 @@ use crate::client::{Caller, OwnedReply};
 use crate::process::Process;
 use crate::requests;
 
-/// How the registry is started. The only place that knows its command line.
-fn registry_command(binary: &Path, data_dir: &Path, address: SocketAddr) -> Command {
+/// How the registry is started, with these protocols and no others. The only place that knows its command line.
+pub(crate) fn registry_command(binary: &Path, data_dir: &Path, protocols: &[(&str, SocketAddr)]) -> Command {
     let mut command = Command::new(binary);
     // The registry reads such variables as its configuration; what the caller's shell has set is not what is measured.
     for (name, _) in
@@ -21,8 +21,10 @@ fn registry_command(binary: &Path, data_dir: &Path, address: SocketAddr) -> Comm
     {
         command.env_remove(name);
     }
-    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--only", "native"]);
-    command.arg("--listen").arg(format!("native={address}"));
+    command.arg("serve").arg("--data-dir").arg(data_dir);
+    for (protocol, address) in protocols {
+        command.args(["--only", protocol, "--listen", &format!("{protocol}={address}")]);
+    }
     command
 }
 
@@ -37,7 +39,7 @@ impl Server {
     pub(crate) fn registry(binary: &Path, data_dir: &Path, patience: Duration) -> Result<Self> {
         let address = free_address()?;
         let log = data_dir.with_extension("log");
-        let mut command = registry_command(binary, data_dir, address);
+        let mut command = registry_command(binary, data_dir, &[("native", address)]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
         Self::start(&mut command, address, "/readyz", patience)
             .with_context(|| format!("the registry did not get ready; its last words: {}", last_words(&log)))
@@ -62,7 +64,12 @@ impl Server {
         Caller::open(self.address)
     }
 
-    fn start(command: &mut Command, address: SocketAddr, probe: &str, patience: Duration) -> Result<Self> {
+    pub(crate) fn start(
+        command: &mut Command,
+        address: SocketAddr,
+        probe: &str,
+        patience: Duration,
+    ) -> Result<Self> {
         let begin = Instant::now();
         let mut process = Process::start(command)?;
         let probe = requests::get(probe);
@@ -90,11 +97,11 @@ pub(crate) fn new_data_dir(scratch: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// The kernel does not hand out a port again at once, so the server finds it free.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn last_words(log: &Path) -> String {
+pub(crate) fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(600)..).unwrap_or_default();
     String::from_utf8_lossy(tail).trim().to_owned()

@@ -104,7 +104,7 @@ impl Row {
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::PerSecond => format!("{}/s", thousands(value)),
             Self::Milliseconds => format!("{value:.1} ms"),
@@ -124,7 +124,7 @@ impl Latency {
         }
     }
 
-    fn show(self) -> String {
+    pub(crate) fn show(self) -> String {
         format!("{:.2} / {:.2} / {:.1} ms", self.p50_ms, self.p99_ms, self.max_ms)
     }
 }

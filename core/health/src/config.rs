@@ -14,6 +14,8 @@ pub struct Config {
     /// Networks that no check may reach.
     pub deny: Vec<IpNet>,
     pub allow_loopback: bool,
+    /// Whether answers to HTTP checks show in their output.
+    pub show_bodies: bool,
     /// The certificate authorities that HTTPS and gRPC checks trust, as PEM. None: the operating system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -21,7 +23,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { concurrent: 256, allow: Vec::new(), deny: Vec::new(), allow_loopback: true, ca_file: None }
+        Config {
+            concurrent: 256,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            allow_loopback: true,
+            show_bodies: false,
+            ca_file: None,
+        }
     }
 }
 
@@ -38,6 +47,9 @@ deny = []
 # Checks may reach this machine itself. Callers elsewhere additionally need a loopback network in `allow`, such as
 # "127.0.0.0/8"; "0.0.0.0/0" does not count as one.
 allow_loopback = true
+# Show what HTTP checks are answered, its first 4096 bytes, to whoever reads the checks. Whoever may register a check can
+# then read with it what this machine can reach.
+show_bodies = false
 # The certificate authorities that HTTPS and gRPC checks trust, as PEM. Unset, those of the operating system.
 # ca_file = "authorities.pem"
 "#;

@@ -56,7 +56,7 @@ pub fn spawn(registry: Registry, config: &Config) -> Result<Health, ConfigError>
     let meters = Meters::default();
     let desk = Desk {
         registry: registry.clone(),
-        prober: Prober::new(policy.clone(), trust, probe::system_resolver()),
+        prober: Prober::new(policy.clone(), trust, probe::system_resolver(), config.show_bodies),
         meters: meters.clone(),
     };
     tokio::spawn(Follower::new(registry, Arc::new(desk), config.concurrent).run());

@@ -23,7 +23,7 @@ use crate::verdict::Answer;
 pub(crate) use resolve::{Resolver, system_resolver};
 pub(crate) use tls::Trust;
 
-/// Characters of output; more are cut. What a server says never gets into it, so it is short anyway.
+/// Characters of output; more are cut. Where bodies are passed on, they may have as many as an output may have.
 const MAX_OUTPUT: usize = 512;
 
 /// Addresses of a name that are tried, at most.
@@ -35,7 +35,8 @@ const USER_AGENT: &str = "switchboard-health";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) answer: Answer,
-    /// For people. Never holds what the other side sent: the registry must not be a window into other networks.
+    /// For people. Holds nothing that the other side sent unless somebody set `show_bodies`: the registry must not be
+    /// a window into other networks.
     pub(crate) output: String,
 }
 
@@ -49,11 +50,13 @@ pub(crate) struct Prober {
     policy: Arc<Policy>,
     trust: Trust,
     resolver: Resolver,
+    /// Pass on what is said in answer to HTTP checks.
+    shows_bodies: bool,
 }
 
 impl Prober {
-    pub(crate) fn new(policy: Arc<Policy>, trust: Trust, resolver: Resolver) -> Prober {
-        Prober { policy, trust, resolver }
+    pub(crate) fn new(policy: Arc<Policy>, trust: Trust, resolver: Resolver, shows_bodies: bool) -> Prober {
+        Prober { policy, trust, resolver, shows_bodies }
     }
 
     /// Ends within the check's timeout.
@@ -63,10 +66,11 @@ impl Prober {
             Ok(addresses) => self
                 .ask(&addresses, aimed, check, deadline)
                 .await
-                .unwrap_or_else(|why| Outcome::new(Answer::Fail, why)),
+                .unwrap_or_else(|why| Outcome::new(Answer::Fail, failed(aimed, check, &why))),
             Err(outcome) => outcome,
         };
-        if let Some((end, _)) = outcome.output.char_indices().nth(MAX_OUTPUT) {
+        let longest = if self.shows_bodies { Check::MAX_OUTPUT } else { MAX_OUTPUT };
+        if let Some((end, _)) = outcome.output.char_indices().nth(longest) {
             outcome.output.truncate(end);
         }
         outcome
@@ -116,9 +120,12 @@ impl Prober {
     ) -> Result<Outcome, String> {
         let answer: BoxFuture<'_, Result<Outcome, String>> = match &check.probe {
             // Silence is an answer here, so the deadline is its own business.
-            Probe::Udp { .. } => return udp::probe(addresses, deadline).await,
-            Probe::Tcp { .. } => tcp::probe(addresses, deadline).boxed(),
-            Probe::Http(spec) => http::probe(addresses, aimed, spec, &self.trust, deadline).boxed(),
+            Probe::Udp { .. } => return udp::probe(addresses, aimed, deadline).await,
+            Probe::Tcp { .. } => tcp::probe(addresses, aimed, deadline).boxed(),
+            Probe::Http(spec) => {
+                let timing = http::Timing { deadline, shows_body: self.shows_bodies };
+                http::probe(addresses, aimed, spec, &self.trust, timing).boxed()
+            }
             Probe::Grpc { service, tls, .. } => {
                 let spec = grpc::Spec { service, tls: tls.as_deref() };
                 grpc::probe(addresses, aimed, spec, &self.trust, deadline).boxed()
@@ -128,6 +135,22 @@ impl Prober {
         timeout_at(deadline, answer)
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {:?}", check.timeout)))
+    }
+}
+
+/// What failed, and why. One line for people, which stays the same as long as the reason does.
+fn failed(aimed: &Aimed, check: &Check, why: &str) -> String {
+    match &check.probe {
+        Probe::Http(spec) => {
+            let mut method = spec.method.to_ascii_lowercase();
+            if let Some(first) = method.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            format!("{method} \"{}\": {why}", http::url(aimed, spec))
+        }
+        Probe::Tcp { .. } | Probe::Udp { .. } | Probe::Grpc { .. } | Probe::Ttl { .. } | Probe::Manual => {
+            why.to_owned()
+        }
     }
 }
 

@@ -30,7 +30,8 @@ fn turns_text(c: char) -> bool {
 pub struct Tags(Box<[Arc<str>]>);
 
 impl Tags {
-    pub const MAX: usize = 64;
+    /// More than anyone has asked for, and few enough that one instance is no burden.
+    pub const MAX: usize = 1024;
 
     pub fn new(tags: impl IntoIterator<Item = Arc<str>>) -> Result<Tags, Rejection> {
         let mut kept: Vec<Arc<str>> = Vec::new();
@@ -137,6 +138,13 @@ impl Annex {
         Ok(Annex((!kept.is_empty()).then_some(kept)))
     }
 
+    /// The same with other words of one protocol, and what the others said as it was.
+    pub fn with(&self, protocol: &str, words: Option<Bytes>) -> Result<Annex, Rejection> {
+        let others = self.iter().filter(|(name, _)| &***name != protocol);
+        let others = others.map(|(name, bytes)| (name.clone(), bytes.clone()));
+        Annex::new(others.chain(words.map(|words| (Arc::from(protocol), words))))
+    }
+
     pub fn get(&self, protocol: &str) -> Option<&Bytes> {
         self.iter().find(|(name, _)| &***name == protocol).map(|(_, bytes)| bytes)
     }
@@ -156,6 +164,17 @@ mod tests {
         assert_eq!(metadata.get("a"), Some("1"));
         assert_eq!(metadata.iter().next().map(|(key, _)| &**key), Some("a"));
         assert!(Metadata::new([("a".into(), "1".into()), ("a".into(), "2".into())]).is_err());
+    }
+
+    #[test]
+    fn a_protocol_changes_its_own_words_and_nobody_elses() {
+        let both = Annex::default().with("a", Some("1".into())).unwrap().with("b", Some("2".into())).unwrap();
+        let changed = both.with("a", Some("3".into())).unwrap();
+        assert_eq!(
+            (changed.get("a").unwrap(), changed.get("b").unwrap()),
+            (&Bytes::from("3"), &Bytes::from("2"))
+        );
+        assert_eq!(changed.with("a", None).unwrap(), Annex::new([("b".into(), "2".into())]).unwrap());
     }
 
     #[test]

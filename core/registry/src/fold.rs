@@ -12,6 +12,7 @@ use switchboard_model::{
     Check, CheckKey, Entry, EntryKey, Health, InstanceKey, Kept, Lease, LeaseId, Node, NodeKey, Owner,
     RecordKey, Revision, Stored,
 };
+use switchboard_store::Write;
 
 use crate::changes::{Change, Changes, What};
 use crate::clock::Now;
@@ -33,6 +34,19 @@ pub(crate) fn fold(snapshot: &mut Snapshot, revision: Revision, now: Now, steps:
     }
     folding.settle(revision, now);
     Changes { revision, at_ms: now.wall_ms, items: folding.items.into() }
+}
+
+/// What a write makes of a record.
+pub(crate) fn succeed(at: &Snapshot, write: &Write, revision: Revision) -> Step {
+    match write {
+        Write::Put(record) => {
+            let key = record.key();
+            let before = at.record(&key);
+            let kept = Kept::succeed(before.as_ref(), record.clone(), revision);
+            (key, Some(kept))
+        }
+        Write::Delete(key) => (key.clone(), None),
+    }
 }
 
 struct Folding<'a> {

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 
 use switchboard_model::{Check, CheckKey, Instance, Node, Owner, Record, RecordKey, Rejection};
@@ -40,19 +41,20 @@ impl fmt::Debug for dyn Gate {
 /// Asks the gate about every record that the plan would keep, and about the checks that would look elsewhere because
 /// their owner moves.
 pub(crate) fn admit(gate: &dyn Gate, caller: &Caller, plan: &Plan, at: &Snapshot) -> Result<(), Rejection> {
+    let written = Written::of(plan);
     for write in &plan.writes {
         match write {
             Write::Put(Record::Check(check)) => {
-                gate.check(caller, check, address(plan, at, &check.key.owner))?;
+                gate.check(caller, check, written.address(at, &check.key.owner))?;
             }
             Write::Put(Record::Instance(instance)) => {
                 gate.instance(caller, instance)?;
                 let owner = Owner::Instance(instance.key.clone());
-                moved(gate, caller, plan, at, &owner, &instance.address)?;
+                moved(gate, caller, &written, at, &owner, &instance.address)?;
             }
             Write::Put(Record::Node(node)) => {
                 gate.node(caller, node)?;
-                moved(gate, caller, plan, at, &Owner::Node(node.key.clone()), &node.address)?;
+                moved(gate, caller, &written, at, &Owner::Node(node.key.clone()), &node.address)?;
             }
             Write::Put(Record::Lease(_) | Record::Entry(_)) | Write::Delete(_) => {}
         }
@@ -64,7 +66,7 @@ pub(crate) fn admit(gate: &dyn Gate, caller: &Caller, plan: &Plan, at: &Snapshot
 fn moved(
     gate: &dyn Gate,
     caller: &Caller,
-    plan: &Plan,
+    written: &Written<'_>,
     at: &Snapshot,
     owner: &Owner,
     to: &str,
@@ -73,24 +75,54 @@ fn moved(
     if checks.is_empty() || kept_address(at, owner) == Some(to) {
         return Ok(());
     }
-    let written =
-        |key: &CheckKey| plan.writes.iter().any(|write| write.key() == RecordKey::Check(key.clone()));
     checks
         .iter()
-        .filter(|check| !written(&check.key))
+        .filter(|check| !written.has_check(&check.key))
         .try_for_each(|check| gate.check(caller, check, Some(to)))
 }
 
-/// Where the owner of a check will be once the plan is kept.
-fn address<'a>(plan: &'a Plan, at: &'a Snapshot, owner: &Owner) -> Option<&'a str> {
-    let written = plan.writes.iter().find_map(|write| match (write, owner) {
-        (Write::Put(Record::Instance(instance)), Owner::Instance(key)) if instance.key == *key => {
-            Some(&*instance.address)
+/// What a plan writes. Plans of many records are asked about each of them, so these are looked up.
+enum Written<'a> {
+    Few(&'a [Write]),
+    Many(HashMap<RecordKey, &'a Write>),
+}
+
+impl<'a> Written<'a> {
+    const FEW: usize = 16;
+
+    fn of(plan: &'a Plan) -> Written<'a> {
+        match plan.writes.len() {
+            0..=Written::FEW => Written::Few(&plan.writes),
+            _ => Written::Many(plan.writes.iter().map(|write| (write.key(), write)).collect()),
         }
-        (Write::Put(Record::Node(node)), Owner::Node(key)) if node.key == *key => Some(&*node.address),
-        _ => None,
-    });
-    written.or_else(|| kept_address(at, owner))
+    }
+
+    fn get(&self, key: &RecordKey) -> Option<&'a Write> {
+        match self {
+            Written::Few(writes) => writes.iter().find(|write| write.key() == *key),
+            Written::Many(writes) => writes.get(key).copied(),
+        }
+    }
+
+    fn has_check(&self, key: &CheckKey) -> bool {
+        self.get(&RecordKey::Check(key.clone())).is_some()
+    }
+
+    /// Where the owner of a check will be once the plan is kept.
+    fn address<'b>(&self, at: &'b Snapshot, owner: &Owner) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        let key = match owner {
+            Owner::Instance(key) => RecordKey::Instance(key.clone()),
+            Owner::Node(key) => RecordKey::Node(key.clone()),
+        };
+        match self.get(&key) {
+            Some(Write::Put(Record::Instance(instance))) => Some(&*instance.address),
+            Some(Write::Put(Record::Node(node))) => Some(&*node.address),
+            _ => kept_address(at, owner),
+        }
+    }
 }
 
 fn kept_address<'a>(at: &'a Snapshot, owner: &Owner) -> Option<&'a str> {

@@ -8,6 +8,7 @@
 //!
 //! What this crate does not know: any protocol, any particular engine, sockets, and how a health check is done.
 
+mod archive;
 mod brake;
 mod caller;
 mod changes;
@@ -33,6 +34,7 @@ mod views;
 mod watch;
 mod writer;
 
+pub use archive::{ArchiveReader, ArchiveWriter, NoArchive};
 pub use brake::{Brake, Losses};
 pub use caller::Caller;
 pub use changes::{Change, Changes, What};

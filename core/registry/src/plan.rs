@@ -8,6 +8,8 @@ mod lease;
 mod lifecycle;
 mod node;
 mod register;
+mod replace;
+mod steps;
 
 use switchboard_model::{Record, RecordKey, Rejection};
 pub use switchboard_store::{Plan, Write};
@@ -23,6 +25,8 @@ pub use lease::{Expire, Expiry, Grant, Judge, Retire, Revive, Revoke};
 pub use lifecycle::SetLifecycle;
 pub use node::{DeleteNode, PutNode};
 pub use register::{Keep, Register, Registered};
+pub use replace::{ReplaceAll, Replaced};
+pub use steps::Steps;
 
 /// A wish. `plan` may be called more than once, and only the last answer counts.
 pub trait Intent: Send + 'static {

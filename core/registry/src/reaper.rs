@@ -181,8 +181,8 @@ async fn silence(registry: Registry, key: CheckKey) {
     if !shared.ttl_checks.judge(&key) {
         return;
     }
-    let output = "no report for its TTL";
-    match registry.evidence(&me(), &key, Status::Critical, output).await {
+    let output = expired(&last_output(&registry, &key));
+    match registry.evidence(&me(), &key, Status::Critical, &output).await {
         Ok(_) => {
             let held =
                 shared.published.load().as_ref().is_some_and(|at| at.check(&key).is_some_and(|c| c.suspect));
@@ -196,6 +196,26 @@ async fn silence(registry: Registry, key: CheckKey) {
             tracing::warn!(%rejection, %key, "a silent check could not be marked; it gets a full TTL");
             shared.ttl_checks.forgive(&key, shared.clock.service());
         }
+    }
+}
+
+fn last_output(registry: &Registry, key: &CheckKey) -> String {
+    if let Some(newest) = registry.output(key) {
+        return newest.text.to_string();
+    }
+    let published = registry.shared().published.load();
+    let check = published.as_ref().and_then(|at| at.check(key).map(|check| check.output.to_string()));
+    check.unwrap_or_default()
+}
+
+/// What a silent check says: for people, so with what they heard of it last.
+fn expired(last: &str) -> String {
+    const EXPIRED: &str = "TTL expired";
+    match last {
+        "" => EXPIRED.to_owned(),
+        // It is silent still, or again.
+        _ if last.starts_with(EXPIRED) => last.to_owned(),
+        _ => format!("{EXPIRED} (last output before timeout follows): {last}"),
     }
 }
 

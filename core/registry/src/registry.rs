@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use switchboard_model::{
-    CheckKey, InstanceKey, LeaseId, Noun, Probe, RecordKey, Rejection, Revision, Selector, Status,
-    Unavailable,
+    CheckKey, InstanceKey, LeaseId, Noun, Probe, RecordKey, Rejection, Revision, Selector, ServiceKey,
+    Status, Unavailable,
 };
 use switchboard_store::{ChangesError, Engine, Facts, StoreError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -327,6 +327,11 @@ impl Registry {
     /// The newest output of a check, if it is newer than what the check's record holds.
     pub fn output(&self, key: &CheckKey) -> Option<Output> {
         self.shared.outputs.get(key)
+    }
+
+    /// Moves whenever `output` says something else of a check that shows in this service.
+    pub fn outputs_version(&self, service: &ServiceKey) -> u64 {
+        self.shared.outputs.version(service)
     }
 
     /// The state changes of an instance that are remembered, oldest first.

@@ -18,7 +18,13 @@ pub struct Touched {
     pub leases: Revision,
     /// When a service last lost its last instance.
     pub extinction: Revision,
-    keyspaces: OrdMap<Arc<str>, Revision>,
+    keyspaces: OrdMap<Arc<str>, InKeyspace>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InKeyspace {
+    written: Revision,
+    removed: Revision,
 }
 
 impl Touched {
@@ -36,22 +42,37 @@ impl Touched {
 
     /// Of an entry in this keyspace.
     pub fn entries(&self, keyspace: &str) -> Revision {
-        self.keyspaces.get(keyspace).copied().unwrap_or(self.loaded)
+        self.keyspaces.get(keyspace).map_or(self.loaded, |touched| touched.written)
+    }
+
+    /// When an entry of this keyspace last went.
+    pub fn entries_removed(&self, keyspace: &str) -> Revision {
+        self.keyspaces.get(keyspace).map_or(self.loaded, |touched| touched.removed)
     }
 
     pub(crate) fn follow(&mut self, revision: Revision, steps: &[Step]) {
-        for (key, _) in steps {
+        for (key, after) in steps {
             match key {
                 RecordKey::Instance(_) => self.instances = revision,
                 RecordKey::Node(_) => self.nodes = revision,
                 RecordKey::Check(_) => self.checks = revision,
                 RecordKey::Lease(_) => self.leases = revision,
-                RecordKey::Entry(key) => match self.keyspaces.get_mut(&*key.keyspace) {
-                    Some(touched) => *touched = revision,
-                    None => {
-                        self.keyspaces.insert(key.keyspace.clone(), revision);
+                RecordKey::Entry(key) => {
+                    let removed = after.is_none();
+                    match self.keyspaces.get_mut(&*key.keyspace) {
+                        Some(touched) => {
+                            touched.written = revision;
+                            if removed {
+                                touched.removed = revision;
+                            }
+                        }
+                        None => {
+                            let removed = if removed { revision } else { self.loaded };
+                            let touched = InKeyspace { written: revision, removed };
+                            self.keyspaces.insert(key.keyspace.clone(), touched);
+                        }
                     }
-                },
+                }
             }
         }
     }

@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use switchboard_model::{Kept, Rejection, Revision, Unavailable};
-use switchboard_store::{CommitError, Expectation, Plan, StoreError, StoreErrorKind, Write};
+use switchboard_model::{Rejection, Revision, Unavailable};
+use switchboard_store::{CommitError, Expectation, Plan, StoreError, StoreErrorKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::changes::Changes;
 use crate::clock::Now;
-use crate::fold::{Step, fold};
+use crate::fold::{fold, succeed};
 use crate::plan::Intent;
 use crate::registry::{Committed, Shared, read_history, replay, step};
 use crate::snapshot::Snapshot;
@@ -433,18 +433,6 @@ async fn arrived(
     match committing {
         Some((_, _, committing)) => committing.await,
         None => std::future::pending().await,
-    }
-}
-
-fn succeed(at: &Snapshot, write: &Write, revision: Revision) -> Step {
-    match write {
-        Write::Put(record) => {
-            let key = record.key();
-            let before = at.record(&key);
-            let kept = Kept::succeed(before.as_ref(), record.clone(), revision);
-            (key, Some(kept))
-        }
-        Write::Delete(key) => (key.clone(), None),
     }
 }
 

@@ -1,16 +1,27 @@
 //! Writing an answer: Go's JSON, and the headers that say how far it can be trusted.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, VARY};
+use futures_util::{Stream, StreamExt};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::ask::{Ask, Consistency};
 use crate::refusal::Refusal;
 
-pub(crate) type Body = Full<Bytes>;
+mod zip;
+
+pub(crate) use zip::{is_accepted as is_gzip_accepted, smaller};
+
+/// All of it at once, or as it comes.
+pub(crate) type Body = Either<Full<Bytes>, Streamed>;
+type Streamed = UnsyncBoxBody<Bytes, Infallible>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -20,16 +31,20 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
-    content_type: HeaderValue,
+    content_type: Option<HeaderValue>,
     /// Query metadata: the index, if the operation has one.
     meta: Option<Meta>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Takes the place of the body.
+    stream: Option<Streamed>,
+    /// The body made smaller, where somebody did that before.
+    zipped: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Meta {
     index: Option<u64>,
-    consistency: Consistency,
+    consistency: Option<Consistency>,
 }
 
 impl Answer {
@@ -37,23 +52,52 @@ impl Answer {
         Answer {
             status: StatusCode::OK,
             body: body.into(),
-            content_type: JSON,
+            content_type: Some(JSON),
             meta: None,
             headers: Vec::new(),
+            stream: None,
+            zipped: None,
         }
+    }
+
+    /// The same, with the body made smaller, for whoever takes it so.
+    pub(crate) fn zipped_as(self, zipped: Option<Bytes>) -> Answer {
+        Answer { zipped, ..self }
+    }
+
+    /// What is told piece by piece, until the stream or the client's patience ends.
+    pub(crate) fn stream(
+        content_type: &'static str,
+        pieces: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Answer {
+        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+        let stream = StreamBody::new(frames).boxed_unsync();
+        let content_type = Some(HeaderValue::from_static(content_type));
+        Answer { content_type, stream: Some(stream), ..Answer::bytes(Bytes::new()) }
     }
 
     pub(crate) fn json<T: Serialize>(value: &T) -> Answer {
         Answer::bytes(encode(value))
     }
 
-    pub(crate) fn text(text: impl Into<String>) -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(text.into()) }
+    /// Text for programs that only look at the first word.
+    pub(crate) fn word(text: impl Into<String>) -> Answer {
+        Answer::raw(text.into().into_bytes())
+    }
+
+    /// Bytes as somebody left them.
+    pub(crate) fn raw(body: impl Into<Bytes>) -> Answer {
+        Answer { content_type: Some(HeaderValue::from_static("text/plain")), ..Answer::bytes(body) }
+    }
+
+    /// There is none, and nothing is said of it.
+    pub(crate) fn nothing() -> Answer {
+        Answer::empty().with_status(StatusCode::NOT_FOUND)
     }
 
     /// 200 with nothing in it.
     pub(crate) fn empty() -> Answer {
-        Answer { content_type: TEXT, ..Answer::bytes(Bytes::new()) }
+        Answer { content_type: None, ..Answer::bytes(Bytes::new()) }
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Answer {
@@ -64,7 +108,34 @@ impl Answer {
     /// Adds the metadata of a query whose index is `index`.
     pub(crate) fn at(mut self, ask: &Ask, index: u64) -> Answer {
         // A client that sees 0 would never block, and spin.
-        self.meta = Some(Meta { index: Some(index.max(1)), consistency: ask.consistency });
+        self.meta = Some(Meta { index: Some(index.max(1)), consistency: Some(ask.consistency) });
+        self
+    }
+
+    /// The same for what does not say how it was read.
+    pub(crate) fn at_index(self, ask: &Ask, index: u64) -> Answer {
+        let mut answer = self.at(ask, index);
+        if let Some(meta) = &mut answer.meta {
+            meta.consistency = None;
+        }
+        answer
+    }
+
+    /// An index that a client may wait on, and nothing else.
+    pub(crate) fn at_mark(self, index: u64) -> Answer {
+        self.with("x-consul-index", &index.max(1).to_string())
+    }
+
+    /// A read that has no index.
+    pub(crate) fn of_read(self, is_read: bool) -> Answer {
+        if !is_read {
+            return self;
+        }
+        self.with("x-consul-lastcontact", "0").with("x-consul-knownleader", "true")
+    }
+
+    pub(crate) fn of_type(mut self, content_type: &'static str) -> Answer {
+        self.content_type = Some(HeaderValue::from_static(content_type));
         self
     }
 
@@ -75,13 +146,29 @@ impl Answer {
         self
     }
 
-    pub(crate) fn into_response(self, pretty: bool) -> Response<Body> {
-        let is_json = self.content_type == JSON && !self.body.is_empty();
-        let body = if pretty && is_json { indented(&self.body) } else { self.body };
-        let mut response = Response::new(Full::new(body));
+    pub(crate) async fn into_response(mut self, pretty: bool, zipped: bool) -> Response<Body> {
+        if pretty && self.content_type == Some(JSON) && !self.body.is_empty() {
+            self.body = indented(&self.body);
+            self.zipped = None;
+        }
+        let smaller = match self.zipped.take().filter(|_| zipped) {
+            None if zipped => zip::smaller(&self.body).await,
+            made => made,
+        };
+        if let Some(body) = smaller {
+            self.body = body;
+            self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        }
+        let body = match self.stream {
+            Some(stream) => Either::Right(stream),
+            None => Either::Left(Full::new(self.body)),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.content_type);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
         if let Some(meta) = self.meta {
@@ -90,8 +177,10 @@ impl Answer {
             }
             headers.insert("x-consul-knownleader", HeaderValue::from_static("true"));
             headers.insert("x-consul-lastcontact", HeaderValue::from_static("0"));
-            let consistency = HeaderValue::from_static(meta.consistency.as_str());
-            headers.insert("x-consul-effective-consistency", consistency);
+            if let Some(consistency) = meta.consistency {
+                let consistency = HeaderValue::from_static(consistency.as_str());
+                headers.insert("x-consul-effective-consistency", consistency);
+            }
             headers.insert("x-consul-query-backend", HeaderValue::from_static("blocking-query"));
         }
         for (name, value) in self.headers {
@@ -103,14 +192,21 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let content_type = if refusal.json { JSON } else { TEXT };
-        let meta =
-            refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: Consistency::Default });
+        let content_type = Some(if refusal.json { JSON } else { TEXT }).filter(|_| !refusal.text.is_empty());
+        let meta = refusal.index.map(|index| Meta { index: Some(index.max(1)), consistency: None });
         let mut headers = Vec::new();
         if let Some(allow) = refusal.allow {
             headers.push((ALLOW, HeaderValue::from_static(allow)));
         }
-        Answer { status: refusal.status, body: refusal.text.into(), content_type, meta, headers }
+        Answer {
+            status: refusal.status,
+            body: refusal.text.into(),
+            content_type,
+            meta,
+            headers,
+            stream: None,
+            zipped: None,
+        }
     }
 }
 

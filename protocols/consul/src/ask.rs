@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -23,6 +24,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// A request, its body not yet read.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    pub(crate) method: Method,
     pub(crate) caller: Caller,
     pub(crate) headers: HeaderMap,
     /// What follows the route's own path, percent-decoded, slashes included.
@@ -63,6 +65,7 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {
+            method: parts.method,
             caller: caller(parts.extensions.get()),
             headers: parts.headers,
             rest,
@@ -76,7 +79,11 @@ impl Ask {
     }
 
     fn consistency(&self) -> Result<Consistency, Refusal> {
-        let stale = self.has("stale") || self.get("max_stale").is_some();
+        let max_stale = self.get("max_stale").map(|text| {
+            let invalid = || Refusal::bad(format!("Invalid max_stale value {text:?}"));
+            GoDuration::parse(text).ok_or_else(invalid)
+        });
+        let stale = self.has("stale") || max_stale.transpose()?.is_some_and(|most| !most.0.is_zero());
         match (stale, self.has("consistent")) {
             (true, true) => {
                 Err(Refusal::bad("Cannot specify ?stale with ?consistent, conflicting semantics."))
@@ -90,8 +97,38 @@ impl Ask {
         }
     }
 
+    /// Whether `Cache-Control` wants the answer looked up anew.
+    pub(crate) fn cache_control(&self) -> Result<bool, Refusal> {
+        let Some(value) = self.headers.get(CACHE_CONTROL) else { return Ok(false) };
+        let invalid = || Refusal::bad("Invalid Cache-Control header.");
+        let text = value.to_str().map_err(|_| invalid())?.to_ascii_lowercase();
+        let mut must_look = false;
+        for directive in text.split(',').map(str::trim) {
+            must_look |= directive == "must-revalidate";
+            for name in ["max-age=", "stale-if-error="] {
+                if let Some(seconds) = directive.strip_prefix(name) {
+                    let seconds: i64 = seconds.parse().map_err(|_| invalid())?;
+                    must_look |= seconds == 0 && name == "max-age=";
+                }
+            }
+        }
+        Ok(must_look)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.query.iter().any(|(key, _)| key == name)
+    }
+
+    /// The first value, also an empty one.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters by name, as Go writes them.
+    pub(crate) fn sorted_query(&self) -> String {
+        let mut query: Vec<_> = self.query.iter().collect();
+        query.sort_by_key(|(name, _)| name.as_str());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
     }
 
     /// The first value; None: not given, or given empty.
@@ -112,12 +149,24 @@ impl Ask {
         if self.rest.is_empty() { Err(Refusal::bad(missing)) } else { Ok(&self.rest) }
     }
 
+    /// Namespaces and partitions are not for everyone.
+    pub(crate) fn check_enterprise(&self, has_namespaces: bool) -> Result<(), Refusal> {
+        let names: &[(&str, &str)] = match has_namespaces {
+            true => &[("ns", "Namespaces"), ("partition", "Partitions")],
+            false => &[("partition", "Partitions")],
+        };
+        match names.iter().find(|(name, _)| self.get(name).is_some()) {
+            Some((name, what)) => Err(Refusal::bad(format!(
+                "Invalid query parameter: {name:?} - {what} are a Consul Enterprise feature"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The datacenter that is asked, which has to be this one.
     pub(crate) fn check_datacenter(&self, here: &str) -> Result<(), Refusal> {
         match self.get("datacenter").or_else(|| self.get("dc")) {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(here) => {
-                Err(Refusal::failed("No path to datacenter"))
-            }
+            Some(wanted) if wanted != here => Err(Refusal::failed("No path to datacenter")),
             _ => Ok(()),
         }
     }
@@ -159,6 +208,31 @@ impl Ask {
         }
     }
 
+    /// Reads a JSON body; without any, what stands for nothing said.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
+        &mut self,
+        limits: &Limits,
+    ) -> Result<T, Refusal> {
+        let bytes = self.bytes(limits, usize::MAX).await?;
+        if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
+    }
+
+    /// The next piece of the body. None: that was all.
+    pub(crate) async fn piece(&mut self, limits: &Limits) -> Result<Option<Bytes>, TooMuch> {
+        loop {
+            match tokio::time::timeout(limits.body_timeout.0, self.body.frame()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(TooMuch::Broken(error.to_string())),
+                Err(_) => return Err(TooMuch::Slow),
+            }
+        }
+    }
+
     /// Reads a JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, limits: &Limits) -> Result<T, Refusal> {
         let bytes = self.bytes(limits, usize::MAX).await?;
@@ -187,10 +261,12 @@ impl From<TooMuch> for Refusal {
     }
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::bad("Request decode failed: EOF"));
     }
+    // Nothing is said, as Go takes it: all fields stay as they are.
+    let bytes = if bytes.trim_ascii() == b"null" { b"{}" } else { bytes };
     // Go reads the first value and leaves what follows it alone.
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
     T::deserialize(&mut decoder)
@@ -200,7 +276,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 /// The decoder's message without the place, where it is one of Go's.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.strip_prefix("json: ").and_then(|_| text.rsplit_once(" at line ")) {
+    let is_go = text.starts_with("json: ") || text.starts_with("time: ");
+    match text.rsplit_once(" at line ").filter(|_| is_go) {
         Some((said, _)) => said.to_owned(),
         None => text,
     }
@@ -220,14 +297,10 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// None: it holds a broken escape.
-fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
-        if byte == b'%' && !(hex(bytes.next()) && hex(bytes.next())) {
-            return None;
-        }
+/// None: it holds a broken escape, or a semicolon, which could be meant as a separator.
+pub(crate) fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
+    if text.contains(';') || !escapes_are_whole(text) {
+        return None;
     }
     Some(
         form_urlencoded::parse(text.as_bytes())
@@ -236,8 +309,30 @@ fn parse_query(text: &str) -> Option<Vec<(String, String)>> {
     )
 }
 
-/// A path with its escapes undone. None: it is not text, or holds what cannot be printed.
-pub(crate) fn decode_path(path: &str) -> Option<String> {
-    let decoded = percent_decode_str(path).decode_utf8().ok()?;
-    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+/// Why a path cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Unprintable {
+    Escape,
+    Control,
+    NotText,
+}
+
+/// A path with its escapes undone.
+pub(crate) fn decode_path(path: &str) -> Result<String, Unprintable> {
+    if !escapes_are_whole(path) {
+        return Err(Unprintable::Escape);
+    }
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| Unprintable::NotText)?;
+    if decoded.chars().any(char::is_control) { Err(Unprintable::Control) } else { Ok(decoded.into_owned()) }
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+        if byte == b'%' && !(hex(bytes.next()) && hex(bytes.next())) {
+            return false;
+        }
+    }
+    true
 }

@@ -18,6 +18,11 @@ pub struct Config {
     pub node_id: Option<String>,
     pub node_meta: std::collections::BTreeMap<String, String>,
     pub version: String,
+    /// A folder of definitions of services and checks, or one file of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<std::path::PathBuf>,
+    pub snapshot_bytes: u64,
+    pub snapshot_records: usize,
     pub limits: Limits,
 }
 
@@ -32,6 +37,9 @@ impl Default for Config {
             node_id: None,
             node_meta: Default::default(),
             version: "1.16.3".into(),
+            services: None,
+            snapshot_bytes: 1 << 30,
+            snapshot_records: 1_000_000,
             limits: Limits::default(),
         }
     }
@@ -59,6 +67,12 @@ datacenter = "dc1"
 node_meta = {}
 # The version of Consul that clients are told: some of them look at it to learn what they may ask for.
 version = "1.16.3"
+# A folder with definitions of services and checks (*.json, *.hcl) as agents of Consul have them, or one such file. They are
+# registered on this registry's own node, read again when they change, and what is no longer in them is deregistered.
+# services = "/etc/consul.d"
+# What a snapshot that is restored may hold at most.
+snapshot_bytes = 1073741824
+snapshot_records = 1000000
 
 # What the listener takes at most. All of it applies before anything is parsed.
 [consul.limits]

@@ -1,11 +1,26 @@
 //! The operations, one file per family of routes: decode, ask the registry, encode.
 
 pub(crate) mod agent;
+mod alias;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
+pub(crate) mod coordinate;
+pub(crate) mod event;
+mod gauges;
 pub(crate) mod health;
+pub(crate) mod kv;
+pub(crate) mod mesh;
+pub(crate) mod operator;
+pub(crate) mod process;
+pub(crate) mod query;
+mod query_run;
 pub(crate) mod register;
 pub(crate) mod report;
+pub(crate) mod session;
+pub(crate) mod snapshot;
+pub(crate) mod txn;
+pub(crate) mod ui;
+mod upkeep;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,14 +38,18 @@ use switchboard_model::{Name, NodeKey};
 use switchboard_registry::{Caller, Output};
 use tower_service::Service;
 
-use crate::answer::{Answer, Body};
-use crate::ask::{Ask, decode_path};
+use crate::answer::{Answer, Body, is_gzip_accepted};
+use crate::ask::{Ask, Unprintable, decode_path};
 use crate::config::Config;
+use crate::events::Events;
+use crate::files::{self, Files};
 use crate::filter::{Filter, FilterError, Shape};
 use crate::identity::{Agent, Here, serf};
 use crate::plan::EnsureNode;
+use crate::queries::Remembered;
 use crate::refusal::Refusal;
 use crate::routes;
+use query_run::QuerySets;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
@@ -63,10 +82,23 @@ impl Facade for Consul {
         let meters = HttpMeters::default();
         meters.register("consul", &context.metrics);
         let (limits, stop) = (self.config.limits, context.stop.clone());
-        let state = Shared(Arc::new(State { config: self.config, here: self.here, context }));
-        let ours = tokio::spawn(state.clone().register_own_node());
+        let state = Shared(Arc::new(State {
+            files: Files::new(self.config.services.clone()),
+            config: self.config,
+            here: self.here,
+            context,
+            queries: Remembered::default(),
+            events: Events::default(),
+            all_services: Default::default(),
+        }));
+        state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
+        let ours = tokio::spawn(state.clone().begin());
+        let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
+        let aliases = tokio::spawn(alias::keep_aliases(state.clone()));
         serve_http(self.listener, limits, meters, Front(state), stop).await;
         ours.abort();
+        upkeep.abort();
+        aliases.abort();
         Ok(())
     }
 }
@@ -77,6 +109,10 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) here: Here,
     pub(crate) context: Context,
+    all_services: catalog::AllServices,
+    pub(crate) queries: Remembered,
+    pub(crate) events: Events,
+    pub(crate) files: Files,
 }
 
 #[derive(Clone, Debug)]
@@ -91,8 +127,13 @@ impl std::ops::Deref for Shared {
 }
 
 impl Shared {
+    async fn begin(self) {
+        self.register_own_node().await;
+        files::follow(self).await;
+    }
+
     /// Our own node is there before anyone registers on it.
-    async fn register_own_node(self) {
+    async fn register_own_node(&self) {
         let registry = &self.context.registry;
         if registry.loaded().await.is_err() {
             return;
@@ -165,16 +206,34 @@ impl Service<Request<Incoming>> for Front {
             let pretty = request.uri().query().is_some_and(|query| {
                 query.split('&').any(|part| part == "pretty" || part.starts_with("pretty="))
             });
+            let zipped = is_gzip_accepted(request.headers());
+            let asked = tracing::enabled!(tracing::Level::DEBUG)
+                .then(|| (request.method().clone(), request.uri().path().to_owned()));
             let answer = answer(state, request).await.unwrap_or_else(Answer::from);
-            Ok(answer.into_response(pretty))
+            if let Some((method, path)) = asked {
+                tracing::debug!(%method, path, status = answer.status.as_u16(), "Request finished");
+            }
+            Ok(answer.into_response(pretty, zipped).await)
         })
     }
 }
 
 async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let path = request.uri().path().to_owned();
+    match decode_path(&path) {
+        Ok(_) => {}
+        Err(Unprintable::Escape) => return Err(Refusal::bad("400 Bad Request")),
+        Err(Unprintable::Control) => return Err(Refusal::bad("")),
+        Err(Unprintable::NotText) => return Err(Refusal::bad("Invalid URL path: it is not UTF-8")),
+    }
+    if let Some(clean) = cleaned(&path) {
+        return Ok(moved(&request, &clean));
+    }
     let (node, path) = named_node(&path)?;
     let Some((route, rest)) = routes::find(path) else {
+        if routes::find(&format!("{path}/")).is_some_and(|(route, _)| route.path.len() == path.len() + 1) {
+            return Ok(moved(&request, &format!("{}/", request.uri().path())));
+        }
         return Err(Refusal::missing(match path {
             "/" => "Consul's API without its UI: paths start with /v1/.",
             _ if path.contains("/v1/") => "Invalid URL path: not a recognized HTTP API endpoint\n",
@@ -190,9 +249,98 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
         return Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text) });
     }
     let rest =
-        decode_path(rest).ok_or_else(|| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
-    let ask = Ask::new(request, node, rest)?;
-    (route.run)(state, ask).await
+        decode_path(rest).map_err(|_| Refusal::bad("Invalid URL path: it holds what cannot be printed"))?;
+    let (path, ask) = (route.path, Ask::new(request, node, rest)?);
+    ask.check_enterprise(
+        !["/v1/catalog/nodes", "/v1/coordinate/nodes", "/v1/status/leader"].contains(&path),
+    )?;
+    // What is written into the catalogue says itself where it belongs.
+    let says_itself = path.starts_with("/v1/agent/") || CATALOG_WRITES.contains(&path);
+    if !says_itself && !path.ends_with("/datacenters") {
+        ask.check_datacenter(&state.here.datacenter)?;
+    }
+    let freshness = Freshness::of(path, &ask)?;
+    Ok(freshness.said((route.run)(state, ask).await?))
+}
+
+const CATALOG_WRITES: [&str; 2] = ["/v1/catalog/register", "/v1/catalog/deregister"];
+
+/// What is said of answers that a client would take from a cache: here they are always made of what is true now.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// Nobody asked, or this is never cached.
+    Unsaid,
+    /// As good as any cache could have it.
+    Hit,
+    /// Looked up because the client wants that.
+    Miss,
+}
+
+impl Freshness {
+    const CACHED: [&str; 10] = [
+        "/v1/agent/connect/ca/roots",
+        "/v1/catalog/datacenters",
+        "/v1/catalog/services",
+        "/v1/catalog/service/",
+        "/v1/catalog/connect/",
+        "/v1/catalog/node-services/",
+        "/v1/health/service/",
+        "/v1/health/connect/",
+        "/v1/health/ingress/",
+        "/v1/query/",
+    ];
+
+    fn of(path: &str, ask: &Ask) -> Result<Freshness, Refusal> {
+        let must_look = ask.cache_control()?;
+        let is_asked = ask.has("cached") && Freshness::CACHED.contains(&path);
+        Ok(match (is_asked, must_look) {
+            (false, _) => Freshness::Unsaid,
+            (true, false) => Freshness::Hit,
+            (true, true) => Freshness::Miss,
+        })
+    }
+
+    fn said(self, answer: Answer) -> Answer {
+        match self {
+            Freshness::Unsaid => answer,
+            Freshness::Hit => answer.with("x-cache", "HIT").with("age", "0"),
+            Freshness::Miss => answer.with("x-cache", "MISS"),
+        }
+    }
+}
+
+/// The path without empty, `.` and `..` parts. None: it has none of them.
+fn cleaned(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    let mut clean = format!("/{}", parts.join("/"));
+    if path.ends_with('/') && clean != "/" {
+        clean.push('/');
+    }
+    (clean != path).then_some(clean)
+}
+
+/// Where a client should have asked.
+fn moved(request: &Request<Incoming>, path: &str) -> Answer {
+    let mut location = path.to_owned();
+    if let Some(query) = request.uri().query() {
+        location = format!("{location}?{query}");
+    }
+    let answer = match *request.method() {
+        Method::GET => {
+            let shown = location.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
+            Answer::bytes(format!("<a href=\"{shown}\">Temporary Redirect</a>.\n\n"))
+                .of_type("text/html; charset=utf-8")
+        }
+        _ => Answer::empty(),
+    };
+    answer.with_status(StatusCode::TEMPORARY_REDIRECT).with("location", &location)
 }
 
 /// `/node/<name>/v1/...`: the same path, spoken for a node by name.
@@ -200,6 +348,6 @@ fn named_node(path: &str) -> Result<(Option<Name>, &str), Refusal> {
     let Some(rest) = path.strip_prefix("/node/") else { return Ok((None, path)) };
     let Some(end) = rest.find('/') else { return Ok((None, path)) };
     let (name, path) = rest.split_at(end);
-    let name = decode_path(name).ok_or_else(|| Refusal::bad("Invalid node name"))?;
+    let name = decode_path(name).map_err(|_| Refusal::bad("Invalid node name"))?;
     Ok((Some(Name::parse("node", &name)?), path))
 }

@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use self::bind::Test;
 use self::expression::Expression;
+pub(crate) use self::pattern::compile as go_regex;
 pub(crate) use self::shape::Shape;
 
 /// How long an expression may be. Consul has no bound of its own; lists of a few hundred names fit.

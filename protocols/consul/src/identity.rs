@@ -130,6 +130,7 @@ impl Here {
         let words = NodeWords {
             id,
             tagged: kinds.iter().map(|kind| ((*kind).to_owned(), agent.address.clone())).collect(),
+            is_nowhere: false,
         };
         Ok(Node {
             key: agent.key(),

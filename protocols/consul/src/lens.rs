@@ -1,21 +1,34 @@
 //! The pure mapping between Consul's words and the model's.
 
+mod alias;
 mod check;
 mod duration;
 mod instance;
+mod kv;
 mod node;
+mod probe;
+mod query;
+mod session;
+mod template;
 
 use crate::refusal::Refusal;
 
+pub(crate) use alias::Alias;
 pub(crate) use check::{
-    HEARTBEAT, OUT_OF_SERVICE, Place, as_status, check_from_body, check_from_catalog, checks_of,
-    checks_of_node,
+    HEARTBEAT, OUT_OF_SERVICE, Place, alias_of, as_status, check_from_body, check_from_catalog,
+    check_to_wire, check_typed_by_definition, checks_of, checks_of_node, cut,
 };
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{
     Given, agent_service, catalog_row, instance_from_body, maintained, maintenance_moved, service_to_wire,
 };
-pub(crate) use node::{NodeWords, node_id, node_to_wire};
+pub(crate) use kv::{KEYS, PairWords, pair_key, pair_to_wire};
+pub(crate) use node::{NodeWords, has_id, node_id, node_to_wire};
+pub(crate) use query::check_query;
+pub(crate) use session::{
+    DELAYS, Hold, LOCKS, LONGEST_DELAY, SESSIONS, Session, delay_key, hold_key, session_key, session_to_wire,
+};
+pub(crate) use template::Template;
 
 /// Consul's community edition knows one namespace and one partition.
 pub(crate) fn default_only(field: &str, value: &str) -> Result<(), Refusal> {

@@ -10,11 +10,17 @@ mod answer;
 mod ask;
 mod block;
 mod config;
+mod events;
 mod facade;
+mod files;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod lens;
+mod near;
 mod plan;
+mod queries;
 mod refusal;
 mod routes;
 mod wire;

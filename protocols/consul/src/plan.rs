@@ -1,16 +1,28 @@
 //! The intents that only this protocol has.
 
 mod catalog;
+mod files;
+mod kv;
+mod query;
 mod register;
+mod session;
+mod txn;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record};
+use switchboard_model::{Check, InstanceKey, Node, NodeKey, Record, RecordKey};
 use switchboard_registry::Snapshot;
 use switchboard_registry::plan::{Plan, Write};
 
 pub(crate) use catalog::RegisterInCatalog;
+pub(crate) use files::{ApplyFiles, FileChecks, FileWish};
+pub(crate) use kv::{DeletePair, DeleteTree, PutPair, Verb, entries_under, pairs_under};
+pub(crate) use query::{DeleteQuery, PutQuery};
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
+pub(crate) use session::{CreateSession, EndSession, ReleaseHolds, find_check, is_alive};
+pub(crate) use txn::{Op, PairWish, Seen, Transact, Wish};
 
 /// Writes an agent's node, and the check that says that it is there, unless somebody registered the node already.
 fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {
@@ -25,12 +37,19 @@ fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {
 
 /// The same plan with one write for each record: what was said last, at the place where the record first stood.
 fn once_each(plan: Plan) -> Plan {
+    let mut places: HashMap<RecordKey, usize> = HashMap::with_capacity(plan.writes.len());
     let mut writes: Vec<Write> = Vec::with_capacity(plan.writes.len());
     for write in plan.writes {
-        let key = write.key();
-        match writes.iter_mut().find(|earlier| earlier.key() == key) {
-            Some(earlier) => *earlier = write,
-            None => writes.push(write),
+        match places.entry(write.key()) {
+            Entry::Occupied(place) => {
+                if let Some(earlier) = writes.get_mut(*place.get()) {
+                    *earlier = write;
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(writes.len());
+                writes.push(write);
+            }
         }
     }
     Plan { writes, ..plan }

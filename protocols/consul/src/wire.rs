@@ -4,10 +4,20 @@
 mod body;
 mod catalog;
 mod check;
+mod coordinate;
+mod kv;
 mod out;
+mod query;
 mod service;
+mod session;
+mod txn;
 
 pub(crate) use catalog::{CatalogCheck, CatalogDeregister, CatalogRegister};
 pub(crate) use check::{CheckBody, CheckUpdate};
+pub(crate) use coordinate::{Coordinate, CoordinateEntry, CoordinateUpdate};
+pub(crate) use kv::Pair;
 pub(crate) use out::*;
+pub(crate) use query::{QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
 pub(crate) use service::ServiceBody;
+pub(crate) use session::{ServiceCheck, Session, SessionBody};
+pub(crate) use txn::*;

@@ -9,6 +9,8 @@
 mod answer;
 mod config;
 mod facade;
+#[cfg(test)]
+mod fuzz;
 mod lens;
 mod names;
 mod refusal;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests assert by unwrapping")]
 
+// Built for fuzzing, every test binary needs what counts coverage.
+use bolero as _;
+
 mod dns {
     mod bounds;
     mod elsewhere;

@@ -181,12 +181,15 @@ pub(crate) async fn json<T: DeserializeOwned>(ask: &Ask, body: Body, limits: &Li
         );
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType, message));
     }
-    let bytes = bytes(body, limits).await?;
+    decode(&bytes(body, limits).await?)
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     // The decoder would take an array for an object without names.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
         return Err(Refusal::malformed("body", "is an array; a JSON object was expected"));
     }
-    let mut decoder = serde_json::Deserializer::from_slice(&bytes);
+    let mut decoder = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
         let path = error.path().to_string();
         let why = error.inner().to_string();

@@ -4,6 +4,7 @@
 //! Parameters are described by name, so that the same word means the same everywhere.
 
 use serde_json::{Value, json};
+use switchboard_model::Tags;
 use utoipa::openapi::OpenApi;
 
 /// Names and ids: what `switchboard_model::Name` takes.
@@ -87,7 +88,7 @@ fn bodies(description: &mut Value) {
                 ("id", text(1, 255)),
                 ("node", text(1, 255)),
                 ("namespace", text(1, 255)),
-                ("tags", json!({ "type": "array", "maxItems": 64, "items": text(0, 255) })),
+                ("tags", json!({ "type": "array", "maxItems": Tags::MAX, "items": text(0, 255) })),
                 ("metadata", metadata()),
                 ("weight", json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
                 ("zone", text(0, 255)),

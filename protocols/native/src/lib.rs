@@ -12,6 +12,8 @@ mod config;
 mod describe;
 mod facade;
 mod front;
+#[cfg(test)]
+mod fuzz;
 mod lens;
 mod refusal;
 mod wire;

@@ -8,6 +8,9 @@
     reason = "the helpers of a test may fail it"
 )]
 
+// Built for fuzzing, every test binary needs what counts coverage.
+use bolero as _;
+
 #[path = "native/bounds.rs"]
 mod bounds;
 #[path = "native/errors.rs"]

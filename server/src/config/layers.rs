@@ -97,6 +97,11 @@ impl Layers {
                 flags.data_dir.as_ref().map(|dir| dir.display().to_string()),
             ),
             (["engine", "kind"], "--engine", flags.engine.clone()),
+            (
+                ["consul", "services"],
+                "--consul-services",
+                flags.consul_services.as_ref().map(|place| place.display().to_string()),
+            ),
             (["log", "level"], "--log", flags.log.clone()),
             (["log", "format"], "--log-format", flags.log_format.clone()),
         ];

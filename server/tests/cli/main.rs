@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests assert by unwrapping")]
 
 mod client;
+mod consul;
 mod demo;
 mod failing;
 mod serve;

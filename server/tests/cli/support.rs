@@ -60,6 +60,7 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Said {
 pub(crate) struct Served {
     pub(crate) folder: TempDir,
     pub(crate) address: String,
+    ports: String,
     child: Child,
 }
 
@@ -96,7 +97,13 @@ impl Served {
         };
         std::fs::remove_file(port_file).unwrap();
         let native = ports.lines().find_map(|line| line.strip_prefix("native=")).unwrap().to_owned();
-        Served { folder, address: native, child }
+        Served { folder, address: native, ports, child }
+    }
+
+    /// Where a protocol listens.
+    pub(crate) fn at(&self, protocol: &str) -> &str {
+        let found = self.ports.lines().find_map(|line| line.strip_prefix(protocol)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("{protocol} is not in {}", self.ports))
     }
 
     pub(crate) fn url(&self) -> String {

@@ -69,7 +69,7 @@ impl Client {
         };
         let length = body.len();
         let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
             self.address
         )
         .into_bytes();

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests assert by unwrapping")]
 #![allow(clippy::print_stderr, reason = "a test says its seed")]
 
+mod blocking;
 mod clock;
 mod disk;
 mod follow;

@@ -45,7 +45,12 @@ impl Place {
 
     /// Starts a registry and waits until it is ready.
     pub(crate) fn start(&self) -> Server {
-        let mut process = self.spawn();
+        self.start_on(&[("native", "127.0.0.1:0")])
+    }
+
+    /// The same, with these protocols at these addresses.
+    pub(crate) fn start_on(&self, protocols: &[(&str, &str)]) -> Server {
+        let mut process = self.spawn_on(protocols);
         let file = self.port_file();
         let begin = Instant::now();
         let ports = loop {
@@ -57,12 +62,19 @@ impl Place {
                 Err(_) => panic!("not ready: {}", self.log()),
             }
         };
-        let address = ports.lines().find_map(|line| line.strip_prefix("native=")).unwrap().to_owned();
-        Server { process, address }
+        let addresses = ports.lines().filter_map(|line| line.split_once('='));
+        let addresses = addresses.map(|(name, address)| (name.to_owned(), address.to_owned())).collect();
+        let mut server = Server { process, address: String::new(), addresses };
+        server.address = server.address_of("native").to_owned();
+        server
     }
 
     /// Starts a registry and waits for nothing.
     pub(crate) fn spawn(&self) -> Process {
+        self.spawn_on(&[("native", "127.0.0.1:0")])
+    }
+
+    fn spawn_on(&self, protocols: &[(&str, &str)]) -> Process {
         // Whoever was killed left its own behind.
         let _ = std::fs::remove_file(self.port_file());
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
@@ -71,7 +83,10 @@ impl Place {
         {
             command.env_remove(key);
         }
-        command.args(["serve", "--only", "native", "--listen", "native=127.0.0.1:0", "--port-file", "ports"]);
+        command.args(["serve", "--port-file", "ports"]);
+        for (name, address) in protocols {
+            command.args(["--only", name, "--listen", &format!("{name}={address}")]);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = |name: &str| std::fs::File::create(self.path().join(name)).unwrap();
         command.current_dir(self.path()).stdin(Stdio::null()).stdout(log("out")).stderr(log("err"));
@@ -86,10 +101,17 @@ impl Place {
 /// A registry that answers.
 pub(crate) struct Server {
     pub(crate) process: Process,
+    /// Of the native protocol.
     pub(crate) address: String,
+    addresses: Vec<(String, String)>,
 }
 
 impl Server {
+    pub(crate) fn address_of(&self, protocol: &str) -> &str {
+        let found = self.addresses.iter().find(|(name, _)| name == protocol);
+        &found.unwrap_or_else(|| panic!("{protocol} does not listen: {:?}", self.addresses)).1
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.address)
     }
@@ -104,6 +126,10 @@ impl Server {
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }

@@ -21,7 +21,7 @@ pub(crate) fn not_run(test: &str, why: &str) {
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is not a number")))
 }

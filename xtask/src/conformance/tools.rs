@@ -20,9 +20,9 @@ pub(crate) fn command(tool: Tool, suite: &Path, program: &str, scratch: &Path) -
     let program = suite.join(program);
     match tool {
         Tool::Python => python(suite, &program, scratch),
-        Tool::Go => go(&program, scratch),
+        Tool::Go => go(suite, &program, scratch),
         Tool::Java => java(&program),
-        Tool::Node => node(&program, scratch),
+        Tool::Node => node(suite, &program, scratch),
     }
 }
 
@@ -31,8 +31,7 @@ fn python(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, Strin
     if !installed("python3", "--version") {
         return Err("python3 is not installed".to_owned());
     }
-    let name = suite.file_name().unwrap_or_default().to_string_lossy();
-    let venv = scratch.join(format!("venv-{name}"));
+    let venv = own(scratch, "venv", suite);
     let requirements = suite.join("requirements.txt");
     let pins = [requirements.clone(), suite.join("constraints.txt")];
     once(&venv, &pins, || {
@@ -50,22 +49,18 @@ fn python(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, Strin
 }
 
 /// Built first and run by its own handle: stopping `go run` would leave the program behind.
-fn go(program: &Path, scratch: &Path) -> Result<Command, String> {
+/// Needs the module proxy once, if there is a `go.mod` beside it.
+fn go(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, String> {
     if !installed("go", "version") {
         return Err("go is not installed".to_owned());
     }
-    let binary = scratch.join("go-driver");
-    let folder = program.parent().unwrap_or(program);
+    let folder = program.parent().unwrap_or(suite);
+    let [suite_name, name] = [suite, program].map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+    let binary = own(scratch, &format!("go-driver-{suite_name}-{name}"), folder);
     let mut build = Command::new("go");
-    // A missing toolchain must not be downloaded; modules may be, those that are pinned and no others.
-    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").args(["build", "-o"]).arg(&binary);
-    match (folder.join("go.mod").is_file(), program.file_name()) {
-        (true, Some(package)) => {
-            let package = format!("./{}", package.to_string_lossy());
-            build.current_dir(folder).args(["-mod=readonly", &package])
-        }
-        _ => build.arg(program),
-    };
+    // A missing toolchain must not be downloaded, and modules only as `go.sum` has them.
+    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOWORK", "off");
+    build.current_dir(folder).args(["build", "-o"]).arg(&binary).arg(program);
     quietly(&mut build)?;
     let mut command = Command::new(binary);
     command.current_dir(folder);
@@ -85,12 +80,12 @@ fn java(program: &Path) -> Result<Command, String> {
 }
 
 /// The folder is copied, so that installing never writes into the sources.
-fn node(program: &Path, scratch: &Path) -> Result<Command, String> {
+fn node(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, String> {
     if !installed("node", "--version") || !installed("npm", "--version") {
         return Err("node or npm is not installed".to_owned());
     }
     let Some(folder) = program.parent() else { return Err("a driver without a folder".to_owned()) };
-    let copy = scratch.join("node");
+    let copy = own(scratch, "node", suite);
     let manifest = ["package.json", "package-lock.json"].map(|name| folder.join(name));
     once(&copy, &manifest, || {
         std::fs::create_dir_all(&copy).map_err(|error| error.to_string())?;
@@ -103,6 +98,11 @@ fn node(program: &Path, scratch: &Path) -> Result<Command, String> {
     let mut command = Command::new("node");
     command.current_dir(&copy).arg(copy.join(program.file_name().unwrap_or_default()));
     Ok(command)
+}
+
+/// Where something is kept for one suite alone.
+fn own(scratch: &Path, what: &str, suite: &Path) -> PathBuf {
+    scratch.join(format!("{what}-{}", suite.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// Prepares `folder` unless it was prepared from the same pins before.

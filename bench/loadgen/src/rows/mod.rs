@@ -188,7 +188,7 @@ fn check_service(server: &Server, service: &str, instances: u64) -> Result<()> {
 
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-fn remember_scratch(path: &Path) {
+pub(crate) fn remember_scratch(path: &Path) {
     *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.to_owned());
 }
 

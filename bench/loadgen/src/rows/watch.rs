@@ -49,7 +49,8 @@ fn row(bench: &Bench, name: &str) -> Result<Row> {
     let ours = fan_out(bench, &registry, changes).context("the registry")?;
     registry.process.stop()?;
 
-    let nothing = OwnedReply { content_type: "application/json".to_owned(), body: b"{}".to_vec() };
+    let nothing =
+        OwnedReply { content_type: "application/json".to_owned(), index: None, body: b"{}".to_vec() };
     let bare = Server::bare(&bench.scratch, &nothing, Some(ours.event_bytes))?;
     let theirs = fan_out(bench, &bare, changes).context("the bare server")?;
     bare.process.stop()?;

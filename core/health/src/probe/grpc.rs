@@ -33,7 +33,6 @@ pub(super) async fn probe(
     trust: &Trust,
     deadline: Instant,
 ) -> Result<Outcome, String> {
-    let started = Instant::now();
     let stream = tcp::connect(addresses, deadline).await?;
     let channel = match spec.tls {
         None => channel(stream, aimed, "http").await?,
@@ -46,10 +45,13 @@ pub(super) async fn probe(
         Ok(response) => response.into_inner().status(),
         Err(status) => return Err(said(status.code(), spec.service)),
     };
-    let output = format!("gRPC {} in {} ms", status.as_str_name(), started.elapsed().as_millis());
+    let slash = if spec.service.is_empty() { "" } else { "/" };
+    let asked = format!("{}{slash}{}", aimed.authority(), spec.service);
     match status {
-        ServingStatus::Serving => Ok(Outcome::new(Answer::Pass, output)),
-        ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => Err(output),
+        ServingStatus::Serving => Ok(Outcome::new(Answer::Pass, format!("gRPC check {asked}: success"))),
+        ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
+            Err(format!("gRPC {asked} serving status: {}", status.as_str_name()))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Outcome, tcp};
 use crate::aim::Aimed;
 use crate::verdict::Answer;
 
-/// Of a response's body, read so that the server need not think that we hung up on it, and thrown away.
+/// Of a response's body, read so that the server need not think that we hung up on it.
 const MAX_RESPONSE: usize = 4096;
 const DRAIN: Duration = Duration::from_millis(100);
 /// Of a response's head.
@@ -34,20 +34,54 @@ pub(super) async fn probe(
     aimed: &Aimed,
     spec: &HttpProbe,
     trust: &Trust,
-    deadline: Instant,
+    timing: Timing,
 ) -> Result<Outcome, String> {
-    let started = Instant::now();
+    let Timing { deadline, .. } = timing;
     let request = request(aimed, spec).map_err(|rejection| rejection.to_string())?;
     let stream = tcp::connect(addresses, deadline).await?;
-    let status = match &spec.tls {
-        None => exchange(stream, request, deadline).await?,
+    let Said { status, body } = match &spec.tls {
+        None => exchange(stream, request, timing).await?,
         Some(name) => {
             let mode = if spec.tls_skip_verify { Mode::Blind } else { Mode::Verify };
-            exchange(trust.wrap(stream, name, &aimed.host, mode).await?, request, deadline).await?
+            exchange(trust.wrap(stream, name, &aimed.host, mode).await?, request, timing).await?
         }
     };
-    let took = started.elapsed().as_millis();
-    Ok(Outcome::new(judge(status, &spec.expect), format!("HTTP {status} in {took} ms")))
+    let mut output = format!("HTTP {} {}: {status}", spec.method, url(aimed, spec));
+    if timing.shows_body {
+        output = format!("{output} Output: {}", String::from_utf8_lossy(&body));
+    }
+    Ok(Outcome::new(judge(status, &spec.expect), output))
+}
+
+/// How long a probe may take, and whether the body is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) deadline: Instant,
+    /// What the other side says is passed on.
+    pub(super) shows_body: bool,
+}
+
+struct Said {
+    status: StatusCode,
+    /// Its beginning.
+    body: Vec<u8>,
+}
+
+/// What is asked, as its registrant would write it.
+pub(super) fn url(aimed: &Aimed, spec: &HttpProbe) -> String {
+    let scheme = if spec.tls.is_some() { "https" } else { "http" };
+    let path = if spec.path.is_empty() { "/" } else { &*spec.path };
+    format!("{scheme}://{}{path}", host_header(aimed, spec))
+}
+
+/// Without the port where it is the one that everybody expects.
+fn host_header(aimed: &Aimed, spec: &HttpProbe) -> String {
+    let default_port = if spec.tls.is_some() { 443 } else { 80 };
+    let authority = aimed.authority();
+    match authority.strip_suffix(&format!(":{default_port}")) {
+        Some(bare) if aimed.port == default_port => bare.to_owned(),
+        _ => authority,
+    }
 }
 
 /// What can be said against the check when it is registered.
@@ -82,11 +116,7 @@ fn judge(status: StatusCode, expect: &[(u16, u16)]) -> Answer {
     }
 }
 
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    deadline: Instant,
-) -> Result<StatusCode, String>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, timing: Timing) -> Result<Said, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -102,24 +132,28 @@ where
         let response = sender.send_request(request).await.map_err(said)?;
         let status = response.status();
         let now = Instant::now();
-        let patience = DRAIN.min(deadline.saturating_duration_since(now) / 2);
+        let left = timing.deadline.saturating_duration_since(now) / 2;
+        let patience = if timing.shows_body { left } else { DRAIN.min(left) };
+        let mut body = Vec::new();
         // The status line is the verdict; how the body ends does not matter.
-        let _ = timeout_at(now + patience, drain(response.into_body())).await;
-        Ok(status)
+        let _ = timeout_at(now + patience, drain(response.into_body(), &mut body)).await;
+        Ok(Said { status, body })
     };
     tokio::pin!(exchange);
     // The connection lives in here, so that it ends with the probe, also when that is cancelled.
     tokio::select! {
-        status = &mut exchange => status,
+        said = &mut exchange => said,
         _ = connection => exchange.await,
     }
 }
 
-async fn drain(mut body: hyper::body::Incoming) {
-    let mut read = 0;
+/// Reads to the end, or as much as is wanted.
+async fn drain(mut body: hyper::body::Incoming, into: &mut Vec<u8>) {
     while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, Bytes::len);
-        if read >= MAX_RESPONSE {
+        let Some(data) = frame.data_ref() else { continue };
+        let room = MAX_RESPONSE.saturating_sub(into.len());
+        into.extend(data.iter().take(room));
+        if data.len() >= room {
             return;
         }
     }
@@ -129,13 +163,7 @@ fn request(aimed: &Aimed, spec: &HttpProbe) -> Result<Request<Full<Bytes>>, Reje
     let mut request = Request::new(Full::new(Bytes::copy_from_slice(spec.body.as_bytes())));
     *request.method_mut() = method(spec)?;
     *request.uri_mut() = Uri::from(path(spec)?);
-    let default_port = if spec.tls.is_some() { 443 } else { 80 };
-    let authority = aimed.authority();
-    let host = match authority.strip_suffix(&format!(":{default_port}")) {
-        Some(bare) if aimed.port == default_port => bare,
-        _ => &authority,
-    };
-    let host = HeaderValue::from_str(host)
+    let host = HeaderValue::from_str(&host_header(aimed, spec))
         .map_err(|error| Rejection::invalid("check.http.host", error.to_string()))?;
     let all = request.headers_mut();
     all.insert(HOST, host);

@@ -4,13 +4,17 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::Outcome;
+use crate::aim::Aimed;
 use crate::verdict::Answer;
 
 /// Connects and hangs up.
-pub(super) async fn probe(addresses: &[SocketAddr], deadline: Instant) -> Result<Outcome, String> {
-    let started = Instant::now();
+pub(super) async fn probe(
+    addresses: &[SocketAddr],
+    aimed: &Aimed,
+    deadline: Instant,
+) -> Result<Outcome, String> {
     connect(addresses, deadline).await?;
-    Ok(Outcome::new(Answer::Pass, format!("connected in {} ms", started.elapsed().as_millis())))
+    Ok(Outcome::new(Answer::Pass, format!("TCP connect {}: Success", aimed.authority())))
 }
 
 /// Tries one address after the other; each gets its share of the time that is left, so that one which swallows
@@ -27,8 +31,8 @@ pub(super) async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Resu
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Ok(Err(error)) => why = format!("cannot connect to {address}: {}", error.kind()),
-            Err(_) => why = format!("cannot connect to {address} in time"),
+            Ok(Err(error)) => why = format!("dial tcp {address}: connect: {}", error.kind()),
+            Err(_) => why = format!("dial tcp {address}: i/o timeout"),
         }
     }
     Err(why)

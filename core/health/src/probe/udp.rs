@@ -5,17 +5,22 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Outcome, USER_AGENT};
+use crate::aim::Aimed;
 use crate::verdict::Answer;
 
 /// Sends one datagram. A reply is life; so is silence until the deadline, because most UDP services do not answer what
 /// they do not understand. Only a refusal (ICMP port unreachable) is a failure.
-pub(super) async fn probe(addresses: &[SocketAddr], deadline: Instant) -> Result<Outcome, String> {
+pub(super) async fn probe(
+    addresses: &[SocketAddr],
+    aimed: &Aimed,
+    deadline: Instant,
+) -> Result<Outcome, String> {
+    let lives = || Outcome::new(Answer::Pass, format!("UDP connect {}: Success", aimed.authority()));
     let mut why = "no address".to_owned();
     for address in addresses {
         match timeout_at(deadline, exchange(*address)).await {
-            Ok(Ok(())) => return Ok(Outcome::new(Answer::Pass, "a reply came")),
-            Ok(Err(error)) => why = format!("cannot reach {address}: {}", error.kind()),
-            Err(_) => return Ok(Outcome::new(Answer::Pass, "no reply, and no refusal either")),
+            Ok(Ok(())) | Err(_) => return Ok(lives()),
+            Ok(Err(error)) => why = format!("udp {address}: {}", error.kind()),
         }
     }
     Err(why)

@@ -31,7 +31,8 @@ async fn three_failures_take_an_instance_out_and_one_answer_brings_it_back() {
     let check_key = CheckKey { owner: Owner::Instance(key("i")), id: Id::parse("id", "web").unwrap() };
     let output = registry.output(&check_key).unwrap().text;
     assert!(
-        output.starts_with("HTTP 503 Service Unavailable in ") && output.ends_with(" (failure 2 of 3)"),
+        output.starts_with("HTTP GET http://")
+            && output.ends_with("/health: 503 Service Unavailable (failure 2 of 3)"),
         "{output}"
     );
     until("critical", || state(&registry, "i") == State::Critical).await;

@@ -56,7 +56,10 @@ impl Intent for Register {
         let mut plan = Plan::default();
 
         let lease = keep(&mut plan, at, before, self.keep)?;
-        let instance = Instance { key: key.clone(), lease, ..self.instance.clone() };
+        let mut instance = Instance { key: key.clone(), lease, ..self.instance.clone() };
+        if let Some(before) = before {
+            keep_what_others_said(&mut instance, &before.instance)?;
+        }
         instance.validate()?;
         put_changed(&mut plan, at, Record::Instance(instance));
 
@@ -79,6 +82,17 @@ impl Intent for Register {
         let reply = Registered { key, lease, created: before.is_none() };
         Ok(Planned { plan, reply })
     }
+}
+
+/// A protocol speaks for itself: the words of the others stay, and who says what is so already has not registered it anew.
+fn keep_what_others_said(instance: &mut Instance, before: &Instance) -> Result<(), Rejection> {
+    let own = instance.annex.get(&instance.origin).cloned();
+    instance.annex = before.annex.with(&instance.origin, own)?;
+    let origin = std::mem::replace(&mut instance.origin, before.origin.clone());
+    if *instance != *before {
+        instance.origin = origin;
+    }
+    Ok(())
 }
 
 /// A check's new definition with the status it had: redefining is not evidence.

@@ -17,6 +17,25 @@ async fn registering_twice_is_registering_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_protocol_leaves_alone_what_another_said() {
+    let world = world().await;
+    let said = |text: &'static str| Annex::default().with("test", Some(text.into())).unwrap();
+    let mut first = forever("web", "a");
+    first.instance.annex = said("words of its own");
+    world.submit(first).await;
+
+    let mut other = forever("web", "a");
+    other.instance.origin = "other".into();
+    assert!(!world.submit(other.clone()).await.changed, "what was so already made a commit");
+
+    other.instance.weight = 2;
+    assert!(world.submit(other).await.changed);
+    let view = world.view();
+    let instance = &view.instance(&key("web", "a")).unwrap().instance;
+    assert_eq!((&*instance.origin, &instance.annex), ("other", &said("words of its own")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_keep_the_case_of_the_first_registration() {
     let world = world().await;
     world.submit(forever("User-Service", "a")).await;

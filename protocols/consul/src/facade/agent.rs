@@ -131,7 +131,7 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing service ID")?;
+    let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let agent = state.here.agent_of(&ask)?;
     let wait = match ask.get("wait") {
@@ -168,7 +168,7 @@ fn hash_of<T: Serialize>(value: &T) -> String {
 }
 
 pub(crate) async fn health_by_id(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing serviceID")?;
+    let id = ask.rest("Missing serviceID").map_err(|refusal| Refusal::failed(refusal.text))?;
     let view = state.context.registry.view(&ask.caller)?;
     let agent = state.here.agent_of(&ask)?;
     let Some(found) = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id) else {
@@ -181,14 +181,15 @@ pub(crate) async fn health_by_id(state: Shared, ask: Ask) -> Result<Answer, Refu
 }
 
 pub(crate) async fn health_by_name(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let name = ask.rest("Missing service Name")?;
+    let name = ask.rest("Missing service Name").map_err(|refusal| Refusal::failed(refusal.text))?;
     let view = state.context.registry.view(&ask.caller)?;
     let agent = state.here.agent_of(&ask)?;
     let service = view.service(DEFAULT_NAMESPACE, name);
     let found: Vec<_> = service
         .iter()
         .flat_map(|service| service.instances())
-        .filter(|view| view.key().node.as_ref() == Some(&agent.name))
+        // The agent looks for the name as it was registered.
+        .filter(|view| view.key().service.as_str() == name && view.key().node.as_ref() == Some(&agent.name))
         .collect();
     let worst = found.iter().map(|view| aggregated(view)).max_by_key(|(word, _)| severity(word));
     let Some((word, status)) = worst else {
@@ -201,8 +202,9 @@ pub(crate) async fn health_by_name(state: Shared, ask: Ask) -> Result<Answer, Re
 
 impl State {
     fn agent_health<'a>(&'a self, view: &'a InstanceView, word: &'static str) -> wire::AgentHealth<'a> {
-        let checks = checks_of(view, self.output(), true);
-        let checks = checks.into_iter().filter(|check| check.check_id != crate::identity::SERF).collect();
+        let mut checks = checks_of(view, self.output(), false);
+        let of_node = view.node.iter().flat_map(|node| checks_of_node(node, self.output()));
+        checks.extend(of_node.filter(|check| check.check_id != crate::identity::SERF));
         wire::AgentHealth {
             aggregated_status: word,
             service: Some(agent_service(&self.here, view)),
@@ -215,7 +217,7 @@ fn told<T: Serialize>(ask: &Ask, status: StatusCode, reason: &str, value: &T) ->
     let accept =
         ask.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let as_text = ask.get("format") == Some("text") || accept.starts_with("text/plain");
-    let answer = if as_text { Answer::text(reason) } else { Answer::json(value) };
+    let answer = if as_text { Answer::word(reason) } else { Answer::json(value) };
     answer.with_status(status).with("x-consul-reason", reason)
 }
 

@@ -2,17 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use parking_lot::RwLock;
 use serde::Serialize;
-use switchboard_model::{DEFAULT_NAMESPACE, Name, Selector};
+use switchboard_model::{DEFAULT_NAMESPACE, Name, Revision, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::Answer;
+use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
-use crate::filter::shapes;
+use crate::filter::{Filter, shapes};
+use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
 use crate::wire;
@@ -23,17 +27,41 @@ pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refu
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::NODE)?;
-    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().nodes);
-    let (view, index) = state.settle(&ask, || Selector::Everything, is_node, index).await?;
+    let index = |view: &switchboard_registry::View| match has_nodeless(view) {
+        true => Index::Shared(view.touched().nodes.max(view.touched().instances)),
+        false => Index::Exact(view.touched().nodes),
+    };
+    let wakes = |what: &What| is_node(what) || is_nodeless_move(what);
+    let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
     let nodes = view
         .nodes(Bound::Unbounded)
         .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
-    let nodes: Vec<_> =
+    let mut nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
+    if has_nodeless(&view) && fits_node(&ask, None) {
+        let at = nodes.partition_point(|node| *node.node.to_ascii_lowercase() < *NODELESS);
+        nodes.insert(at, state.here.nodeless());
+    }
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut nodes, |node| node.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
-fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
+/// Whether there is an instance that names no node. Those come first in their service.
+pub(super) fn has_nodeless(view: &Snapshot) -> bool {
+    let mut services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+    services.any(|service| service.instances().next().is_some_and(|view| view.key().node.is_none()))
+}
+
+fn is_nodeless_move(what: &What) -> bool {
+    match what {
+        What::Instance { before: Some(_), after: Some(_) } => false,
+        _ => what.instance().is_some_and(|view| view.key().node.is_none()),
+    }
+}
+
+pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
     node.members.iter().find_map(|member| view.instance(member)).map(AsRef::as_ref)
 }
 
@@ -42,14 +70,76 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
     let everywhere = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
     let index = |view: &switchboard_registry::View| Index::Exact(view.touched().instances);
     let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
+    if filter.is_none() && !ask.has("node-meta") {
+        // Everything that shows in it is in the instances, so it is encoded once for each time that one was written.
+        let kept = state.all_services.at(view.touched().instances, || {
+            names_and_tags(&state, &ask, &view, None).map(|tags| encode(&tags))
+        })?;
+        let mut zipped = None;
+        if is_gzip_accepted(&ask.headers) {
+            zipped = kept.zipped.get().cloned();
+            if zipped.is_none()
+                && let Some(made) = smaller(&kept.body).await
+            {
+                zipped = Some(kept.zipped.get_or_init(|| made).clone());
+            }
+        }
+        return Ok(Answer::bytes(kept.body.clone()).zipped_as(zipped).at(&ask, index));
+    }
+    Ok(Answer::json(&names_and_tags(&state, &ask, &view, filter.as_ref())?).at(&ask, index))
+}
+
+/// The answer to `catalog/services` that everybody gets until an instance is written.
+#[derive(Debug, Default)]
+pub(super) struct AllServices(RwLock<Option<Arc<Encoded>>>);
+
+#[derive(Debug)]
+struct Encoded {
+    /// When an instance was written last.
+    written: Revision,
+    body: Bytes,
+    /// The same made smaller, once somebody wanted it so.
+    zipped: OnceLock<Bytes>,
+}
+
+impl AllServices {
+    fn at(
+        &self,
+        written: Revision,
+        encode: impl FnOnce() -> Result<Bytes, Refusal>,
+    ) -> Result<Arc<Encoded>, Refusal> {
+        if let Some(kept) = self.0.read().as_ref().filter(|kept| kept.written == written) {
+            return Ok(kept.clone());
+        }
+        let made = Arc::new(Encoded { written, body: encode()?, zipped: OnceLock::new() });
+        let mut kept = self.0.write();
+        if kept.as_ref().is_none_or(|kept| kept.written < written) {
+            *kept = Some(made.clone());
+        }
+        Ok(made)
+    }
+}
+
+type NamesAndTags<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+fn names_and_tags<'a>(
+    state: &State,
+    ask: &Ask,
+    view: &'a Snapshot,
+    filter: Option<&Filter>,
+) -> Result<NamesAndTags<'a>, Refusal> {
+    let mut tags = NamesAndTags::new();
     // Its own server is a service in every datacenter.
-    let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::from([("consul", BTreeSet::new())]);
+    let own = view.node(&state.here.own().key());
+    if filter.is_none() && fits_node(ask, own.map(|node| &*node.facts)) {
+        tags.insert("consul", BTreeSet::new());
+    }
     for service in view.services(Bound::Unbounded) {
         if !is_ours(&service.key.namespace) {
             continue;
         }
-        for instance in service.instances().filter(|view| fits_node(&ask, view.node.as_deref())) {
-            if let Some(filter) = &filter {
+        for instance in service.instances().filter(|view| fits_node(ask, view.node.as_deref())) {
+            if let Some(filter) = filter {
                 let row = serde_json::to_value(catalog_row(&state.here, instance)).unwrap_or_default();
                 if !filter.matches(&row).map_err(|error| Refusal::failed(error.to_string()))? {
                     continue;
@@ -59,7 +149,7 @@ pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal>
             all.extend(instance.instance.tags.iter().map(AsRef::as_ref));
         }
     }
-    Ok(Answer::json(&tags).at(&ask, index))
+    Ok(tags)
 }
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -69,7 +159,10 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let instances = view.service(DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let rows = instances.filter(|view| fits(&ask, view));
-    let rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut rows, |row| row.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), rows)?).at(&ask, index))
 }
 
@@ -97,7 +190,7 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
     let filter = filter_of(&ask, &shapes::NODE_SERVICE)?;
     let (view, index) = state.settle_node(&ask, name).await?;
     let Some((node, services)) = state.on_node(&view, name)? else {
-        let nothing = NodeWith::<Vec<wire::Service<'_>>> { node: None, services: Vec::new() };
+        let nothing = NodeWith::<Option<()>> { node: None, services: None };
         return Ok(Answer::json(&nothing).at(&ask, index));
     };
     let services = filtered(filter.as_ref(), services)?;

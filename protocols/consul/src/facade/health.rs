@@ -1,5 +1,6 @@
 //! `health/…`: instances with what decides about them.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use switchboard_model::{Name, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, What};
 
 use super::{Shared, State, filter_of, filtered};
-use crate::answer::{Answer, encode};
+use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
@@ -19,6 +20,8 @@ use crate::wire;
 /// The form of an encoded answer, where one is kept beside the service.
 const ALL: u64 = 0;
 const PASSING: u64 = 1;
+/// Made smaller, on top of either.
+const ZIPPED: u64 = 2;
 
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
@@ -29,32 +32,39 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let Some(service) = view.service(namespace, name) else {
         return Ok(Answer::bytes("[]").at(&ask, index));
     };
-    let plain = filter.is_none() && ask.get("tag").is_none() && ask.get("node-meta").is_none();
+    let near = state.near(&ask, &view)?;
+    let plain = near.is_none() && filter.is_none() && !ask.has("tag") && ask.get("node-meta").is_none();
     let chosen = || service.instances().filter(|view| !passing || is_passing(view));
-    // What a check said last may be newer than the service's view: such an answer is made anew.
-    if plain && service.instances().all(|view| is_silent(&state, view)) {
-        let form = ("consul", if passing { PASSING } else { ALL });
-        let body = service
-            .memo
-            .get_or_encode(form, || encode(&chosen().map(|view| element(&state, view)).collect::<Vec<_>>()));
-        return Ok(Answer::bytes(body).at(&ask, index));
+    if plain {
+        let form = if passing { PASSING } else { ALL };
+        // What a check said last may be newer than the service's view.
+        let said = state.context.registry.outputs_version(&service.key);
+        let elements = || chosen().map(|view| element(&state, view)).collect::<Vec<_>>();
+        let body = service.memo.get_or_encode_at(("consul", form), said, || encode(&elements()));
+        let mut zipped = None;
+        if is_gzip_accepted(&ask.headers) {
+            let form = ("consul", form | ZIPPED);
+            zipped = service.memo.get_at(form, said);
+            if zipped.is_none()
+                && let Some(made) = smaller(&body).await
+            {
+                zipped = Some(service.memo.get_or_encode_at(form, said, || made));
+            }
+        }
+        return Ok(Answer::bytes(body).zipped_as(zipped).at(&ask, index));
     }
-    let chosen: Vec<_> = chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    let mut chosen: Vec<_> =
+        chosen().filter(|view| fits(&ask, view)).map(|view| element(&state, view)).collect();
+    near.iter().for_each(|near| near.sort(&mut chosen, |element| element.node.node));
     Ok(Answer::json(&filtered(filter.as_ref(), chosen)?).at(&ask, index))
 }
 
-fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
+pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire::HealthElement<'a> {
     wire::HealthElement {
         node: node_to_wire(&state.here, view.node.as_deref(), Some(view)),
         service: service_to_wire(view),
-        checks: checks_of(view, state.output(), true),
+        checks: Some(checks_of(view, state.output(), true)),
     }
-}
-
-/// Whether its checks have said nothing but what is on record.
-fn is_silent(state: &State, view: &InstanceView) -> bool {
-    let on_node = view.node.iter().flat_map(|node| node.checks.iter());
-    view.checks.iter().chain(on_node).all(|check| state.context.registry.output(&check.key).is_none())
 }
 
 fn is_passing(view: &InstanceView) -> bool {
@@ -64,17 +74,19 @@ fn is_passing(view: &InstanceView) -> bool {
 
 /// Whether an instance has all tags and node metadata that are asked for.
 pub(super) fn fits(ask: &Ask, view: &InstanceView) -> bool {
-    let tags = ask.all("tag").filter(|tag| !tag.is_empty());
+    let tags = ask.all("tag");
     let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
     tags.all(|has| has) && fits_node(ask, view.node.as_deref())
 }
 
 pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts>) -> bool {
     let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
-    ask.all("node-meta").all(|pair| {
-        let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
-        meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value)
-    })
+    // Of two values for one key the later counts.
+    let wanted: BTreeMap<&str, &str> =
+        ask.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, ""))).collect();
+    wanted
+        .into_iter()
+        .all(|(key, value)| meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value))
 }
 
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -84,7 +96,10 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
-    let checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    let mut checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 
@@ -92,11 +107,16 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let key = State::node_key(name)?;
-    let (view, index) = state
-        .settle(&ask, || Selector::Node(key.clone()), is_health, |view| Index::Shared(all_health(view)))
-        .await?;
+    let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
+    let (view, index) =
+        state.settle(&ask, selector, is_health, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
-    if let Some(node) = view.node(&key) {
+    if is_nodeless(name) {
+        let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
+        let instances = services.flat_map(|service| service.instances());
+        let instances = instances.filter(|view| view.key().node.is_none());
+        checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
+    } else if let Some(node) = view.node(&key) {
         checks.extend(checks_of_node(&node.facts, state.output()));
         let members = node.members.iter().filter_map(|member| view.instance(member));
         checks.extend(members.flat_map(|view| checks_of(view, state.output(), false)));
@@ -105,7 +125,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let word = ask.rest("Missing check state")?;
+    let word = ask.rest("Missing check state")?.to_ascii_lowercase();
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
     let (view, index) = state
         .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
@@ -121,16 +141,19 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
     // A state that there is not has no checks.
     checks.retain(|check| word == "any" || check.status == word);
+    if let Some(near) = state.near(&ask, &view)? {
+        near.sort(&mut checks, |check| check.node);
+    }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
 
 /// When anything was last touched that shows as a check.
-fn all_health(at: &Snapshot) -> switchboard_model::Revision {
+pub(super) fn all_health(at: &Snapshot) -> switchboard_model::Revision {
     let touched = at.touched();
     touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
 }
 
-fn is_health(what: &What) -> bool {
+pub(super) fn is_health(what: &What) -> bool {
     match what {
         What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
         What::Lease { .. } | What::Entry { .. } => false,

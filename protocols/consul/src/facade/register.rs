@@ -19,14 +19,15 @@ use crate::wire::{CheckBody, ServiceBody};
 pub(crate) async fn service(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: ServiceBody = ask.json(&state.config.limits).await?;
     let agent = state.here.agent_of(&ask)?;
-    let replace_checks = ask.flag("replace-existing-checks")?.unwrap_or(false);
+    let replace_checks = ask.has("replace-existing-checks")
+        && matches!(ask.get("replace-existing-checks"), None | Some("true"));
     let wish = state.registration(&agent, &body, replace_checks)?;
     state.context.registry.submit(&ask.caller, wish).await?;
     Ok(Answer::empty())
 }
 
 impl State {
-    fn registration(
+    pub(crate) fn registration(
         &self,
         agent: &Agent,
         body: &ServiceBody,
@@ -78,6 +79,10 @@ impl State {
 
     /// The check that a client means: on its own node, or else the only one anywhere.
     pub(super) fn meant_check(&self, view: &View, agent: &Agent, id: &str) -> Result<CheckKey, Refusal> {
+        // That the agent is there is nothing that it could be told.
+        if id.is_empty() || id == crate::identity::SERF {
+            return Err(Refusal::unknown_check(id));
+        }
         if let Some(own) = check_on(view, &agent.key(), id)? {
             return Ok(own);
         }
@@ -96,7 +101,7 @@ impl State {
 }
 
 pub(crate) async fn deregister_service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing service ID")?;
+    let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let agent = state.here.agent_of(&ask)?;
     let view = registry.view(&ask.caller)?;
@@ -138,7 +143,10 @@ pub(crate) async fn node_maintenance(state: Shared, ask: Ask) -> Result<Answer, 
 }
 
 fn enable(ask: &Ask) -> Result<bool, Refusal> {
-    let text = ask.get("enable").ok_or_else(|| Refusal::bad("Missing value for enable"))?;
+    if !ask.has("enable") {
+        return Err(Refusal::bad("Missing value for enable"));
+    }
+    let text = ask.get("enable").unwrap_or_default();
     go_bool(text).ok_or_else(|| Refusal::bad(format!("Invalid value for enable: {text:?}")))
 }
 
@@ -166,7 +174,7 @@ pub(crate) async fn check(state: Shared, mut ask: Ask) -> Result<Answer, Refusal
 }
 
 pub(crate) async fn deregister_check(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing check ID")?;
+    let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let agent = state.here.agent_of(&ask)?;
     let key = state.meant_check(&registry.view(&ask.caller)?, &agent, id)?;

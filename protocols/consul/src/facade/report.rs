@@ -6,7 +6,7 @@ use super::Shared;
 use super::register::is_reported;
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::lens::as_status;
+use crate::lens::{as_status, cut};
 use crate::refusal::Refusal;
 use crate::wire::CheckUpdate;
 
@@ -33,7 +33,7 @@ pub(crate) async fn update(state: Shared, mut ask: Ask) -> Result<Answer, Refusa
 }
 
 async fn report(state: &Shared, ask: &Ask, status: Status, output: &str) -> Result<Answer, Refusal> {
-    let id = ask.rest("Missing check ID")?;
+    let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let view = registry.view(&ask.caller)?;
     let key = state.meant_check(&view, &state.here.agent_of(ask)?, id)?;
@@ -41,6 +41,6 @@ async fn report(state: &Shared, ask: &Ask, status: Status, output: &str) -> Resu
     if !is_reported(&check.probe) {
         return Err(Refusal::failed(format!("CheckID {id:?} does not have associated TTL")));
     }
-    registry.report(&ask.caller, &key, status, output).await?;
+    registry.report(&ask.caller, &key, status, &cut(check, output)).await?;
     Ok(Answer::empty())
 }

@@ -21,7 +21,7 @@ const REPEATS: u32 = 1000;
 /// How deep groups may be nested; Go allows 1000.
 const GROUPS: usize = 200;
 
-pub(super) fn compile(raw: &[u8]) -> Result<Regex, String> {
+pub(crate) fn compile(raw: &[u8]) -> Result<Regex, String> {
     let text = std::str::from_utf8(raw).map_err(|_| said("invalid UTF-8", &String::from_utf8_lossy(raw)))?;
     if text.matches("\\p").count() + text.matches("\\P").count() > UNICODE_CLASSES {
         return Err(said("expression too large", text));

@@ -1,16 +1,16 @@
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_model::{
-    Check, CheckKey, HttpProbe, Id, Instance, Lifecycle, Owner, Probe, Standing, Status, Stored, Target,
-    Thresholds,
+    Check, CheckKey, Id, Instance, Lifecycle, Owner, Probe, Standing, Status, Stored, Thresholds,
 };
 use switchboard_registry::{InstanceView, NodeFacts, Output};
 
+use super::alias::Alias;
 use super::node::annex_of;
+use super::probe::probe;
 use super::{GoDuration, default_only};
 use crate::identity::node_name;
 use crate::refusal::Refusal;
@@ -35,6 +35,49 @@ struct Words {
     definition: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<(String, String)>,
+    /// Said of it in the catalogue, and said back.
+    #[serde(skip_serializing_if = "is_zero")]
+    exposed_port: u16,
+    /// Whose checks it repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<Alias>,
+    /// What a provider says beyond this is cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_output: Option<usize>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(port: &u16) -> bool {
+    *port == 0
+}
+
+impl Words {
+    fn of(check: &Check) -> Words {
+        check.annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// Whose checks a check repeats. None: it has an answer of its own.
+pub(crate) fn alias_of(check: &Check) -> Option<Alias> {
+    let words = check.annex.get("consul").filter(|_| matches!(check.probe, Probe::Manual))?;
+    // Most checks that are reported are no aliases, and all of them are asked.
+    let is_likely = words.windows(ALIAS.len()).any(|part| part == ALIAS);
+    if is_likely { Words::of(check).alias } else { None }
+}
+
+const ALIAS: &[u8] = br#""alias":{"#;
+
+/// What a provider says of a check, as far as the check wants it.
+pub(crate) fn cut(check: &Check, output: &str) -> String {
+    let most = Words::of(check).most_output.unwrap_or(Check::MAX_OUTPUT);
+    if output.len() <= most {
+        return output.to_owned();
+    }
+    // What is cut off is said within what there is room for.
+    let most = most.min(Check::MAX_OUTPUT - 64);
+    let end = (0..=most).rev().find(|&at| output.is_char_boundary(at)).unwrap_or(0);
+    let said = output.get(..end).unwrap_or_default();
+    format!("{said} ... (captured {most} of {} bytes)", output.len())
 }
 
 /// How the checks begin that are none of the registry's: a lease, and a lifecycle.
@@ -78,6 +121,7 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
             })
         })?,
     };
+    let alias = Alias::of(body);
     let probe = probe(place, body)?;
     let (interval, ttl) = (body.interval.0, body.ttl.0);
     if !interval.is_zero() && !ttl.is_zero() {
@@ -89,19 +133,37 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
                 "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",
             ));
         }
+        Some(_) if alias.is_some() => return Err(invalid("Interval cannot be set for Alias checks")),
         Some(probe) => probe,
+        None if alias.is_some() && !ttl.is_zero() => {
+            return Err(invalid("TTL must be not be set for Alias checks"));
+        }
+        None if alias.is_some() => Probe::Manual,
         None if ttl.is_zero() => return Err(invalid("TTL must be > 0 for TTL checks")),
         None => Probe::Ttl { ttl },
     };
     let (warning, critical) = (body.failures_before_warning, body.failures_before_critical);
-    if warning > critical {
+    if warning > critical || critical < 0 {
         return Err(invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical"));
     }
     if warning != 0 && warning != critical {
         return Err(invalid("FailuresBeforeWarning other than FailuresBeforeCritical is not supported"));
     }
     let name = if body.name.is_empty() { place.name } else { &body.name };
-    let words = Words { alone: place.alone, has_timeout: !body.timeout.0.is_zero(), ..Words::default() };
+    let words = Words {
+        kind: if alias.is_some() { "alias".to_owned() } else { String::new() },
+        alone: place.alone,
+        has_timeout: !body.timeout.0.is_zero(),
+        // An alias is asked when what it repeats changes; an interval is only said back.
+        times: alias.as_ref().filter(|_| !interval.is_zero()).map(|_| {
+            let none = if place.alone { "0s" } else { "" };
+            let timeout = Some(body.timeout).filter(|timeout| !timeout.0.is_zero());
+            (body.interval.to_string(), timeout.map_or(none.to_owned(), |timeout| timeout.to_string()))
+        }),
+        alias,
+        most_output: most_output(body.output_max_size)?,
+        ..Words::default()
+    };
     let active = probe.is_active();
     let is_node = matches!(place.owner, Owner::Node(_));
     let check = Check {
@@ -115,7 +177,10 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
             given if given.is_zero() => DEFAULT_TIMEOUT,
             given => given,
         },
-        thresholds: Thresholds { unhealthy: critical.max(1), healthy: body.success_before_passing.max(1) },
+        thresholds: Thresholds {
+            unhealthy: threshold(critical)?,
+            healthy: threshold(body.success_before_passing)?,
+        },
         status,
         output: "".into(),
         since_ms: 0,
@@ -128,96 +193,31 @@ pub(crate) fn check_from_body(place: &Place<'_>, body: &CheckBody) -> Result<Che
     Ok(check)
 }
 
-/// None: the provider reports.
-fn probe(place: &Place<'_>, body: &CheckBody) -> Result<Option<Probe>, Refusal> {
-    if !body.script_args.is_empty() || !body.docker_container_id.is_empty() || !body.shell.is_empty() {
-        return Err(Refusal::failed(
-            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
-        ));
-    }
-    default_only("Namespace", &body.namespace)?;
-    default_only("Partition", &body.partition)?;
-    let unsupported =
-        |what: &str| Err(Refusal::bad(format!("Invalid check: {what} checks are not supported")));
-    if !body.h2ping.is_empty() {
-        return unsupported("H2PING");
-    }
-    if !body.os_service.is_empty() {
-        return unsupported("OSService");
-    }
-    if !body.alias_node.is_empty() || !body.alias_service.is_empty() {
-        return unsupported("Alias");
-    }
-    if body.tcp_use_tls {
-        return unsupported("TCPUseTLS");
-    }
-    if !body.proxy_http.is_empty() || !body.proxy_grpc.is_empty() {
-        return unsupported("ProxyHTTP and ProxyGRPC");
-    }
-    if !matches!(usize::try_from(body.output_max_size), Ok(0 | Check::MAX_OUTPUT)) {
-        return Err(Refusal::bad(format!("Invalid check: OutputMaxSize is always {}", Check::MAX_OUTPUT)));
-    }
-    let target = |text: &str| target(place, text);
-    let tls_name: Box<str> = body.tls_server_name.as_str().into();
-    let given = [&body.http, &body.tcp, &body.udp, &body.grpc].iter().filter(|text| !text.is_empty()).count();
-    if given > 1 {
-        return Err(Refusal::bad("Invalid check: only one of HTTP, TCP, UDP and GRPC may be specified"));
-    }
-    Ok(Some(match () {
-        () if !body.http.is_empty() => http_probe(place, body, tls_name)?,
-        () if !body.tcp.is_empty() => Probe::Tcp { target: target(&body.tcp)? },
-        () if !body.udp.is_empty() => Probe::Udp { target: target(&body.udp)? },
-        () if !body.grpc.is_empty() => {
-            if body.tls_skip_verify {
-                return unsupported("GRPC with TLSSkipVerify");
-            }
-            let (address, service) = body.grpc.split_once('/').unwrap_or((&body.grpc, ""));
-            let tls = body.grpc_use_tls.then_some(tls_name);
-            Probe::Grpc { target: target(address)?, service: service.into(), tls }
+/// None: as much as there is room for.
+fn most_output(given: i64) -> Result<Option<usize>, Refusal> {
+    match usize::try_from(given) {
+        Err(_) => Err(Refusal::bad("Invalid check: MaxOutputMaxSize must be positive")),
+        Ok(0 | Check::MAX_OUTPUT) => Ok(None),
+        Ok(most) if most < Check::MAX_OUTPUT => Ok(Some(most)),
+        Ok(_) => {
+            Err(Refusal::bad(format!("Invalid check: OutputMaxSize must be at most {}", Check::MAX_OUTPUT)))
         }
-        () => return Ok(None),
-    }))
+    }
 }
 
-fn http_probe(place: &Place<'_>, body: &CheckBody, tls_name: Box<str>) -> Result<Probe, Refusal> {
-    let broken = || Refusal::bad(format!("Invalid check: HTTP {:?} is not an http or https URL", body.http));
-    let url: http::Uri = body.http.parse().map_err(|_| broken())?;
-    let secure = match url.scheme_str() {
-        Some("http") => false,
-        Some("https") => true,
-        _ => return Err(broken()),
-    };
-    let host = url.host().ok_or_else(broken)?;
-    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let headers = body.header.iter().flat_map(|(name, values)| {
-        values.iter().map(move |value| (name.as_str().into(), value.as_str().into()))
-    });
-    Ok(Probe::Http(Box::new(HttpProbe {
-        target: located(place, host, port),
-        method: if body.method.is_empty() { "GET".into() } else { body.method.as_str().into() },
-        path: url.path_and_query().map_or("/", |path| path.as_str()).into(),
-        headers: headers.collect(),
-        body: body.body.as_str().into(),
-        expect: Box::default(),
-        tls: secure.then_some(tls_name),
-        tls_skip_verify: secure && body.tls_skip_verify,
-    })))
+/// None of them, and fewer than none, is one.
+fn threshold(times: i64) -> Result<u32, Refusal> {
+    u32::try_from(times.max(1))
+        .map_err(|_| Refusal::bad(format!("Invalid check: {times} times are too many")))
 }
 
-fn target(place: &Place<'_>, text: &str) -> Result<Target, Refusal> {
-    let broken = || Refusal::bad(format!("Invalid check: {text:?} is not HOST:PORT"));
-    let (host, port) = text.rsplit_once(':').ok_or_else(broken)?;
-    let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(broken)?;
-    Ok(located(place, host, port))
-}
-
-/// Loopback on a client's machine is where its instance is.
-fn located(place: &Place<'_>, host: &str, port: u16) -> Target {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback =
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let implied = host.is_empty() || (is_loopback && place.is_elsewhere);
-    Target { host: (!implied).then(|| host.into()), port: Some(port) }
+/// The same with the type that its definition gives it, if it says none.
+pub(crate) fn check_typed_by_definition(owner: Owner, body: &CatalogCheck) -> Result<Check, Refusal> {
+    if !body.kind.is_empty() {
+        return check_from_catalog(owner, body);
+    }
+    let kind = defined(&body.definition).0.to_owned();
+    check_from_catalog(owner, &CatalogCheck { kind, ..body.clone() })
 }
 
 /// A check that somebody else runs and reports by writing it again.
@@ -229,13 +229,21 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
     let id = if body.check_id.is_empty() { &body.name } else { &body.check_id };
     default_only("Namespace", &body.namespace)?;
     default_only("Partition", &body.partition)?;
-    if !body.peer_name.is_empty() || body.exposed_port != 0 {
-        return Err(Refusal::bad("Invalid check: PeerName and ExposedPort belong to the service mesh"));
+    if !body.peer_name.is_empty() {
+        return Err(Refusal::bad("Invalid check: PeerName belongs to cluster peering, which is not here"));
     }
+    let exposed_port = u16::try_from(body.exposed_port)
+        .map_err(|_| Refusal::bad("Invalid check: ExposedPort is not between 0 and 65535"))?;
     let says_nothing = body.definition.as_object().is_some_and(serde_json::Map::is_empty);
+    for time in defined(&body.definition).1 {
+        if GoDuration::parse(time).is_none() {
+            return Err(Refusal::bad(format!("Request decode failed: time: invalid duration {time:?}")));
+        }
+    }
     let words = Words {
         kind: body.kind.clone(),
-        definition: if says_nothing { Value::Null } else { body.definition.clone() },
+        exposed_port,
+        definition: if says_nothing { Value::Null } else { with_words(body.definition.clone()) },
         times: Some((body.interval.clone(), body.timeout.clone()))
             .filter(|(interval, timeout)| !interval.is_empty() || !timeout.is_empty()),
         ..Words::default()
@@ -259,6 +267,42 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
     Ok(check)
 }
 
+/// The same with durations in words, however they were given.
+fn with_words(mut definition: Value) -> Value {
+    const DURATIONS: [&str; 3] = ["Interval", "Timeout", "DeregisterCriticalServiceAfter"];
+    for (key, value) in definition.as_object_mut().into_iter().flatten() {
+        let is_duration = DURATIONS.iter().any(|one| key.eq_ignore_ascii_case(one));
+        if let Some(nanos) = value.as_u64().filter(|_| is_duration) {
+            *value = GoDuration::new(Duration::from_nanos(nanos)).to_string().into();
+        }
+    }
+    definition
+}
+
+/// What the definition of a check says of its type, and its durations.
+fn defined(definition: &Value) -> (&'static str, Vec<&str>) {
+    let mut kind = "";
+    let mut times = Vec::new();
+    for (key, value) in definition.as_object().into_iter().flatten() {
+        let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { continue };
+        match key.to_ascii_lowercase().as_str() {
+            "http" => kind = "http",
+            "tcp" => kind = "tcp",
+            "udp" => kind = "udp",
+            "grpc" => kind = "grpc",
+            "osservice" => kind = "os_service",
+            "interval"
+            | "timeout"
+            | "intervalduration"
+            | "timeoutduration"
+            | "deregistercriticalserviceafter"
+            | "deregistercriticalserviceafterduration" => times.push(text),
+            _ => {}
+        }
+    }
+    (kind, times)
+}
+
 /// `newest` is what the check said last, where that is newer than its record.
 pub(crate) fn check_to_wire<'a>(
     node: &'a str,
@@ -266,15 +310,14 @@ pub(crate) fn check_to_wire<'a>(
     check: &'a Stored<Check>,
     newest: Option<Output>,
 ) -> wire::Check<'a> {
-    let words: Words =
-        check.annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let words = Words::of(check);
     let none = if words.alone { "0s" } else { "" };
     let (interval, timeout) = match words.times {
         Some(times) => times,
         None if check.probe.is_active() => {
-            let timeout = GoDuration(check.timeout).to_string();
+            let timeout = GoDuration::new(check.timeout).to_string();
             let timed = words.has_timeout || !words.alone && check.annex.get("consul").is_none();
-            (GoDuration(check.interval).to_string(), if timed { timeout } else { none.to_owned() })
+            (GoDuration::new(check.interval).to_string(), if timed { timeout } else { none.to_owned() })
         }
         None => (none.to_owned(), none.to_owned()),
     };
@@ -293,6 +336,7 @@ pub(crate) fn check_to_wire<'a>(
         kind,
         interval,
         timeout,
+        exposed_port: words.exposed_port,
         definition: if words.definition.is_null() {
             Value::Object(Default::default())
         } else {
@@ -337,11 +381,15 @@ pub(crate) fn checks_of<'a>(
         checks.extend(checks_of_node(node, &newest));
     }
     let (node, instance) = (node_name(view.key()), &view.instance.value);
+    let first = checks.len();
     checks.extend(
         view.checks.iter().map(|check| check_to_wire(node, Some(instance), check, newest(&check.key))),
     );
     checks.extend(heartbeat(view));
     checks.extend(out_of_service(view));
+    if let Some(own) = checks.get_mut(first..) {
+        own.sort_by(|a, b| a.check_id.cmp(&b.check_id));
+    }
     checks
 }
 
@@ -388,7 +436,8 @@ fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
         name: "Service Maintenance Mode".into(),
         notes,
         kind: "maintenance".into(),
-        create_index: instance.created.0,
+        // It came with the newest change; what the instance was before is another matter.
+        create_index: instance.modified.0,
         modify_index: instance.modified.0,
         ..about(node_name(view.key()), Some(instance))
     })

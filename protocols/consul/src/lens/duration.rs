@@ -5,13 +5,27 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A duration in Go's spelling: `1m30s`, `1.5h`, `300ms`; in JSON also a number of nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GoDuration(pub(crate) Duration);
+pub(crate) struct GoDuration(
+    /// Zero for what is below: wherever Consul takes a duration, it has to be above zero to mean anything.
+    pub(crate) Duration,
+    /// It was given and is below zero, or no duration at all.
+    bool,
+);
 
 impl GoDuration {
+    const BELOW_ZERO: GoDuration = GoDuration(Duration::ZERO, true);
+
+    pub(crate) fn new(duration: Duration) -> GoDuration {
+        GoDuration(duration, false)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<GoDuration> {
+        if let Some(magnitude) = text.strip_prefix('-').filter(|rest| !rest.starts_with(['+', '-'])) {
+            return GoDuration::parse(magnitude).map(|_| GoDuration::BELOW_ZERO);
+        }
         let mut rest = text.strip_prefix('+').unwrap_or(text);
         if rest == "0" {
-            return Some(GoDuration(Duration::ZERO));
+            return Some(GoDuration::default());
         }
         if rest.is_empty() {
             return None;
@@ -35,7 +49,7 @@ impl GoDuration {
             rest = after;
         }
         let nanos = u64::try_from(nanos).ok().filter(|nanos| i64::try_from(*nanos).is_ok())?;
-        Some(GoDuration(Duration::from_nanos(nanos)))
+        Some(GoDuration::new(Duration::from_nanos(nanos)))
     }
 }
 
@@ -96,23 +110,25 @@ impl<'de> Deserialize<'de> for GoDuration {
                     return Ok(GoDuration::default());
                 }
                 GoDuration::parse(text)
-                    .ok_or_else(|| E::custom(format_args!("json: time: invalid duration {text:?}")))
+                    .ok_or_else(|| E::custom(format_args!("time: invalid duration {text:?}")))
             }
 
             fn visit_u64<E: Error>(self, nanos: u64) -> Result<GoDuration, E> {
-                Ok(GoDuration(Duration::from_nanos(nanos)))
+                Ok(GoDuration::new(Duration::from_nanos(nanos)))
             }
 
             fn visit_i64<E: Error>(self, nanos: i64) -> Result<GoDuration, E> {
-                u64::try_from(nanos)
-                    .map(|nanos| GoDuration(Duration::from_nanos(nanos)))
-                    .map_err(|_| E::custom("json: a duration must not be negative"))
+                match u64::try_from(nanos) {
+                    Ok(nanos) => self.visit_u64(nanos),
+                    Err(_) => Ok(GoDuration::BELOW_ZERO),
+                }
             }
 
             fn visit_f64<E: Error>(self, nanos: f64) -> Result<GoDuration, E> {
-                Duration::try_from_secs_f64(nanos / 1e9)
-                    .map(GoDuration)
-                    .map_err(|_| E::custom("json: not a duration"))
+                // So is what no number of nanoseconds can be.
+                let fits = (0.0..i64::MAX as f64).contains(&nanos);
+                let seconds = Duration::try_from_secs_f64(nanos / 1e9).ok().filter(|_| fits);
+                Ok(seconds.map_or(GoDuration::BELOW_ZERO, GoDuration::new))
             }
         }
         decoder.deserialize_any(Text)
@@ -139,7 +155,10 @@ mod tests {
             assert_eq!(parsed.0, Duration::from_millis(millis), "{text}");
             assert_eq!(parsed.to_string(), said);
         }
-        for bad in ["", "10", "-1s", "s", "1x", ".s", "1..5s", "99999999999h", "1 s"] {
+        for none in ["-1s", "-1.5h", "-0"] {
+            assert_eq!(GoDuration::parse(none), Some(GoDuration::BELOW_ZERO), "{none}");
+        }
+        for bad in ["", "10", "--1s", "-", "-+1s", "s", "1x", ".s", "1..5s", "99999999999h", "1 s"] {
             assert_eq!(GoDuration::parse(bad), None, "{bad}");
         }
     }

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_model::{Annex, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags};
@@ -66,7 +65,9 @@ pub(crate) fn maintenance_moved(before: &Instance, after: &Instance) -> Result<A
 pub(crate) fn maintained(instance: &Instance, reason: Option<&str>) -> Result<Instance, Rejection> {
     let words = Words { maintenance: reason.unwrap_or_default().to_owned(), ..Words::of(instance) };
     let lifecycle = if reason.is_some() { Lifecycle::OutOfService } else { Lifecycle::Up };
-    Ok(Instance { lifecycle, annex: words.annex()?, ..instance.clone() })
+    // What other protocols said about it stays.
+    let annex = instance.annex.with("consul", words.annex()?.get("consul").cloned())?;
+    Ok(Instance { lifecycle, annex, ..instance.clone() })
 }
 
 /// Where a service is registered.
@@ -183,14 +184,17 @@ fn refuse_mesh(body: &ServiceBody) -> Result<(), Refusal> {
 fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::bad(format!("Invalid Service Meta: {why}")));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if key.is_empty() || key.chars().any(|c| !allowed(c)) {
+    if key.is_empty() {
+        return refuse(format!("Couldn't load metadata pair ('{key}', '{value}'): Key cannot be blank"));
+    }
+    if key.chars().any(|c| !allowed(c)) {
         return refuse(format!(
             "Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"
         ));
     }
     if key.starts_with("consul-") {
         return refuse(format!(
-            "Couldn't load metadata pair ('{key}', ...): Key prefix 'consul-' is reserved for internal use"
+            "Couldn't load metadata pair ('{key}', '{value}'): Key prefix 'consul-' is reserved for internal use"
         ));
     }
     if key.len() > 128 || value.len() > 512 {
@@ -228,19 +232,22 @@ fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
 fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
     let Some(weights) = &body.weights else { return Ok((1, None)) };
     // Consul's own client writes zeros into the catalogue where nobody set anything.
-    if !given.by_agent && (weights.passing, weights.warning) == (0, 0) {
+    if !given.by_agent && (weights.passing < 1 || weights.warning < 0) {
         return Ok((1, None));
     }
-    let within = |weight: i64, what: &str, least: i64| {
-        u32::try_from(weight).ok().filter(|_| (least..=65_535).contains(&weight)).ok_or_else(|| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                format!("Invalid Weights: {what} must be between {least} and 65535"),
-            )
-        })
-    };
-    let warning = within(weights.warning, "Warning", 0)?;
-    Ok((within(weights.passing, "Passing", 1)?, Some(warning).filter(|warning| *warning != 1)))
+    let refuse = |why: &str| Err(Refusal::bad(format!("Invalid Weights: {why}")));
+    if weights.passing < 1 {
+        return refuse("Passing must be greater than 0");
+    }
+    if weights.warning < 0 {
+        return refuse("Warning must be greater or equal than 0");
+    }
+    match (u16::try_from(weights.passing), u16::try_from(weights.warning)) {
+        (Ok(passing), Ok(warning)) => {
+            Ok((passing.into(), Some(warning.into()).filter(|warning| *warning != 1)))
+        }
+        _ => refuse("DNS Weight must be between 0 and 65535"),
+    }
 }
 
 pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use switchboard_model::{Annex, Rejection};
+use switchboard_model::{Annex, Node, Rejection};
 use switchboard_registry::InstanceView;
 use switchboard_registry::NodeFacts;
 use uuid::Uuid;
@@ -19,6 +19,9 @@ pub(crate) struct NodeWords {
     pub(crate) id: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tagged: BTreeMap<String, String>,
+    /// Nobody has said where it is yet: its name stands for its address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_nowhere: bool,
 }
 
 impl NodeWords {
@@ -45,6 +48,14 @@ pub(crate) fn node_id(datacenter: &str, node: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
 }
 
+/// Whether this is the id of the node.
+pub(crate) fn has_id(datacenter: &str, node: &Node, id: Uuid) -> bool {
+    match NodeWords::of(&node.annex).id.as_str() {
+        "" => node_id(datacenter, node.key.node.as_str()) == id,
+        own => Uuid::parse_str(own).is_ok_and(|own| own == id),
+    }
+}
+
 /// `member` is an instance on it: where nobody registered the node, its address is that of what runs there.
 pub(crate) fn node_to_wire<'a>(
     here: &'a Here,
@@ -55,6 +66,7 @@ pub(crate) fn node_to_wire<'a>(
     let words = facts.node.as_ref().map(|node| NodeWords::of(&node.annex)).unwrap_or_default();
     let name = facts.key.node.as_str();
     let address = match (&facts.node, member) {
+        _ if words.is_nowhere => "",
         (Some(node), _) => &*node.address,
         (None, Some(member)) => &*member.instance.address,
         (None, None) => "",

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_model::{
-    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, Noun, Owner, Probe, Record, RecordKey, Rejection,
+    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, NodeKey, Noun, Owner, Probe, Record, RecordKey,
+    Rejection,
 };
 use switchboard_registry::plan::Plan;
-use switchboard_registry::plan::{Deregister, Keep, PutNode, Register};
+use switchboard_registry::plan::{DeleteNode, Deregister, Keep, PutNode, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
 use super::{on_node, once_each};
@@ -16,6 +17,8 @@ use crate::lens::{HEARTBEAT, OUT_OF_SERVICE};
 pub(crate) struct RegisterInCatalog {
     /// None: the node that stands for all instances without one.
     pub(crate) node: Option<Node>,
+    /// The node's earlier name: it goes with everything on it.
+    pub(crate) renamed: Option<NodeKey>,
     /// Leave the node as it is where there is one.
     pub(crate) skip_node: bool,
     pub(crate) instance: Option<Instance>,
@@ -35,6 +38,10 @@ impl Intent for RegisterInCatalog {
                 plan = PutNode { node: node.clone() }.plan(at, now)?.plan;
             }
         }
+        if let Some(earlier) = self.renamed.as_ref().filter(|earlier| at.node(earlier).is_some()) {
+            let gone = DeleteNode { key: earlier.clone(), with_instances: true }.plan(at, now)?;
+            plan.writes.extend(gone.plan.writes);
+        }
         let mut registered: Option<Arc<InstanceKey>> = None;
         if let Some(instance) = &self.instance {
             let key = &instance.key;
@@ -50,7 +57,6 @@ impl Intent for RegisterInCatalog {
             let mut instance = instance.clone();
             if let Some(view) = before {
                 instance.lifecycle = view.instance.lifecycle;
-                instance.origin = view.instance.origin.clone();
                 instance.annex = crate::lens::maintenance_moved(&view.instance, &instance)?;
             }
             let planned = Register { instance, checks: None, keep }.plan(at, now)?;

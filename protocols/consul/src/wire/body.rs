@@ -1,7 +1,13 @@
 /// A JSON body as Go decodes it: keys compare without case, `null` leaves a field as it is, a key given twice counts
-/// last, and an unknown key is an error. What stands after `or` is a second spelling that gives way to the first.
+/// last, and an unknown key is an error, unless the body is `lenient`. What stands after `or` is a second spelling that gives way to the first.
 macro_rules! go_body {
-    ($(#[$meta:meta])* struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
+    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
+        go_body! { @ refuse $(#[$meta])* struct $name { $($fields)* } }
+    };
+    ($(#[$meta:meta])* lenient struct $name:ident { $($fields:tt)* }) => {
+        go_body! { @ skip $(#[$meta])* struct $name { $($fields)* } }
+    };
+    (@ $unknown:ident $(#[$meta:meta])* struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(crate) struct $name { $(pub(crate) $field: $ty,)* }
@@ -40,7 +46,7 @@ macro_rules! go_body {
                                     }
                                 )*
                             )*
-                            return Err(serde::de::Error::custom(format_args!("json: unknown field {key:?}")));
+                            go_body! { @@ $unknown map, key }
                         }
                         Ok(body)
                     }
@@ -48,5 +54,11 @@ macro_rules! go_body {
                 decoder.deserialize_map(Fields)
             }
         }
+    };
+    (@@ refuse $map:ident, $key:ident) => {
+        return Err(serde::de::Error::custom(format_args!("json: unknown field {:?}", $key)));
+    };
+    (@@ skip $map:ident, $key:ident) => {
+        $map.next_value::<serde::de::IgnoredAny>()?;
     };
 }

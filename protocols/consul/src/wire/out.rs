@@ -7,6 +7,11 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use switchboard_model::{Metadata, Tags};
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_none(port: &u16) -> bool {
+    *port == 0
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Node<'a> {
@@ -33,6 +38,7 @@ pub(crate) struct Service<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tagged_addresses: BTreeMap<String, ServiceAddress>,
     pub(crate) meta: Pairs<'a>,
+    #[serde(skip_serializing_if = "is_none")]
     pub(crate) port: u16,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ports: Vec<NamedPort<'a>>,
@@ -134,7 +140,7 @@ pub(crate) struct Check<'a> {
 pub(crate) struct HealthElement<'a> {
     pub(crate) node: Node<'a>,
     pub(crate) service: Service<'a>,
-    pub(crate) checks: Vec<Check<'a>>,
+    pub(crate) checks: Option<Vec<Check<'a>>>,
 }
 
 #[derive(Debug, Serialize)]

@@ -76,7 +76,9 @@ async fn what_is_not_done_is_refused_aloud() {
             "Scripts are disabled on this agent",
         ),
         (r#"{"H2PING":"a:1","Interval":"10s"}"#, "H2PING checks are not supported"),
-        (r#"{"AliasService":"x"}"#, "Alias checks are not supported"),
+        (r#"{"OSService":"a","Interval":"10s"}"#, "OSService checks are not supported"),
+        (r#"{"TTL":"10s","OutputMaxSize":5000}"#, "OutputMaxSize must be at most 4096"),
+        (r#"{"TTL":"10s","OutputMaxSize":-1}"#, "MaxOutputMaxSize must be positive"),
         (
             r#"{"HTTP":"http://a/","Interval":"1s","FailuresBeforeCritical":3,"FailuresBeforeWarning":1}"#,
             "not supported",
@@ -120,4 +122,34 @@ async fn weights_of_zero_are_none_in_the_catalogue_and_wrong_for_an_agent() {
     assert_eq!(world.put("/v1/catalog/register", body).await.text(), "true");
     let said = world.get("/v1/health/service/web").await.ok();
     assert_eq!(said[0]["Service"]["Weights"], json!({ "Passing": 1, "Warning": 1 }));
+}
+
+#[tokio::test]
+async fn an_http_check_asks_what_its_words_say() {
+    let world = world().await;
+    let check = |header: &str| {
+        format!(
+            r#"{{"Name":"web","Port":80,"Check":{{"HTTP":"https://localhost:8443/deep?x=1","Interval":"10s","Timeout":"5s",
+            "Method":"POST","Body":"ping","Header":{header},"TLSServerName":"web.example","TLSSkipVerify":true}}}}"#
+        )
+    };
+    let probe = |world: &crate::support::World| {
+        let view = world.registry.view(&switchboard_registry::Caller::internal("test")).unwrap();
+        let checks = view.find_instance("default", "web", None, None).unwrap().checks[0].clone();
+        let switchboard_model::Probe::Http(probe) = checks.probe.clone() else {
+            panic!("{:?}", checks.probe)
+        };
+        *probe
+    };
+    world.register(check("{}")).await;
+    let asked = probe(&world);
+    assert_eq!((&*asked.method, &*asked.path, &*asked.body), ("POST", "/deep?x=1", "ping"));
+    assert_eq!((asked.tls.as_deref(), asked.tls_skip_verify), (Some("web.example"), true));
+    let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let usual = [("User-Agent", "Consul Health Check"), ("Accept", "text/plain, text/*, */*")];
+    assert_eq!(headers, usual);
+    world.register(check(r#"{"user-agent":["mine"],"X-Two":["a","b"]}"#)).await;
+    let asked = probe(&world);
+    let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(headers, [usual[1], ("X-Two", "a"), ("X-Two", "b"), ("user-agent", "mine")]);
 }

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,6 +20,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) script: Arc<Script>,
     pub(crate) registry: Registry,
+    pub(crate) sets: NamedSets,
     client: Client<HttpConnector, Full<Bytes>>,
     stop: Arc<Stopping>,
 }
@@ -55,22 +57,35 @@ impl Answer {
 }
 
 pub(crate) async fn world() -> World {
+    world_with("node_name = 'here'").await
+}
+
+/// With these settings of the section `[consul]`, as TOML.
+pub(crate) async fn world_with(settings: &str) -> World {
     let engine = Arc::new(Memory::new());
     let script = engine.script();
     let registry = Registry::open(engine, Options::default(), Arc::new(OpenGate));
     registry.loaded().await.unwrap();
-    let section: Section = toml::from_str("listen = '127.0.0.1:0'\nnode_name = 'here'").unwrap();
+    World { script, ..serve(registry, settings).await }
+}
+
+/// Over a registry that is there already.
+pub(crate) async fn serve(registry: Registry, settings: &str) -> World {
+    let section: Section = toml::from_str(&format!("listen = '127.0.0.1:0'\n{settings}")).unwrap();
+    let node = section["node_name"].as_str().unwrap().to_owned();
     let facade = (switchboard_protocol_consul::PLUG.open)(&section).await.unwrap();
     let address = facade.listening()[0].address;
     let stop = Stop::new();
     let about = About { version: "test", engine: "memory", started: Instant::now() };
-    let (metrics, named_sets) = (Metrics::default(), NamedSets::default());
+    let (metrics, sets) = (Metrics::default(), NamedSets::default());
+    let named_sets = sets.clone();
     let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let world = World { address, script, registry, client, stop: Arc::new(Stopping(stop)) };
+    let script = Memory::new().script();
+    let world = World { address, script, registry, sets, client, stop: Arc::new(Stopping(stop)) };
     // Its own node is there at once, though not at the same instant.
-    while world.get("/v1/catalog/node/here").await.text() == "null" {
+    while world.get(&format!("/v1/catalog/node/{node}")).await.text() == "null" {
         tokio::task::yield_now().await;
     }
     world
@@ -83,7 +98,24 @@ impl World {
 
     pub(crate) async fn call(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
         let uri = format!("http://{}{path}", self.address);
-        let request = Request::builder().method(method).uri(uri).body(Full::new(body.into())).unwrap();
+        self.send(Request::builder().method(method).uri(uri).body(Full::new(body.into())).unwrap()).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, header: &str, value: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.address);
+        self.send(Request::builder().uri(uri).header(header, value).body(Full::default()).unwrap()).await
+    }
+
+    /// An answer whose body is read as it comes.
+    pub(crate) async fn stream(&self, path: &str) -> Response<Incoming> {
+        let uri = format!("http://{}{path}", self.address);
+        let response =
+            self.client.request(Request::builder().uri(uri).body(Full::default()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let response = self.client.request(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -73,9 +73,8 @@ async fn lifetimes() {
 async fn a_registry_that_has_not_loaded_does_not_say_that_nothing_is_there() {
     use std::sync::Arc;
 
-    use switchboard_engine_memory::Memory;
+    use switchboard_engine_memory::{Memory, StoreError, StoreErrorKind};
     use switchboard_registry::{OpenGate, Options, Registry};
-    use switchboard_store::{StoreError, StoreErrorKind};
 
     let engine = Arc::new(Memory::new());
     let damaged = StoreError::permanent(StoreErrorKind::Damaged, "as asked");

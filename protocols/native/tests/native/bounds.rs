@@ -78,7 +78,7 @@ async fn a_client_that_never_finishes_its_body_is_told_so() {
 async fn too_many_tags_checks_and_pairs_are_refused() {
     let world = world().await;
     let list = |n: usize, item: fn(usize) -> String| (0..n).map(item).collect::<Vec<_>>().join(",");
-    let tags = list(65, |n| format!("\"t{n}\""));
+    let tags = list(1025, |n| format!("\"t{n}\""));
     let pairs = list(129, |n| format!("\"k{n}\":\"v\""));
     let checks = list(33, |n| format!("{{\"type\":\"manual\",\"id\":\"c{n}\"}}"));
     for field in

@@ -73,7 +73,8 @@ async fn certificates_are_checked_unless_the_check_says_otherwise() {
     assert_eq!(outcome.answer, Answer::Pass, "{outcome:?}");
 
     let outcome = trusting.ask("127.0.0.1", port, spec("other.example", false)).await;
-    assert_eq!(outcome, Outcome::new(Answer::Fail, "TLS: the certificate is not valid for other.example"));
+    let why = "TLS: the certificate is not valid for other.example";
+    assert_eq!(outcome, Outcome::new(Answer::Fail, format!("Get \"https://127.0.0.1:{port}/\": {why}")));
     let outcome = stranger.ask("127.0.0.1", port, spec("web.example", false)).await;
     assert_eq!(outcome.answer, Answer::Fail);
     assert!(outcome.output.contains("health.ca_file"), "{outcome:?}");
@@ -87,7 +88,8 @@ async fn a_server_without_tls_fails_the_handshake() {
     let (server, _) = canned("HTTP/1.1 200 OK\r\n\r\n", Duration::from_secs(9)).await;
     let spec = http(HttpProbe { tls: Some("".into()), tls_skip_verify: true, ..get("/") });
     let outcome = Lab::new(Config::default()).ask("127.0.0.1", server.port(), spec).await;
-    assert_eq!(outcome, Outcome::new(Answer::Fail, "TLS: the server does not speak it as it should"));
+    let why = "TLS: the server does not speak it as it should";
+    assert_eq!(outcome, Outcome::new(Answer::Fail, format!("Get \"https://{server}/\": {why}")));
 }
 
 #[test]

@@ -1,0 +1,272 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use switchboard_balance::{NoPick, Request};
+use switchboard_discover::{Backoff, Freshness, Instance, InstanceKey, Name};
+use tokio::time::Instant;
+
+use crate::pool::{Picked, Pool, Shared};
+
+/// How one try of a call ended.
+#[derive(Debug)]
+pub enum Attempt<R> {
+    /// With an answer for the caller.
+    Done(R),
+    /// With an answer that says the instance is not well. If the call may be tried again it is, and this is dropped.
+    Poor(R),
+    /// Without an answer.
+    Failed {
+        /// For people.
+        error: Arc<dyn std::error::Error + Send + Sync>,
+        /// Whether the instance may have begun with it. What was not sent can be tried again, whatever it is.
+        sent: bool,
+    },
+}
+
+impl<R> Attempt<R> {
+    /// Nothing was sent.
+    pub fn unsent(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Attempt<R> {
+        Attempt::Failed { error: Arc::from(error.into()), sent: false }
+    }
+
+    /// The instance may have begun with it.
+    pub fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Attempt<R> {
+        Attempt::Failed { error: Arc::from(error.into()), sent: true }
+    }
+}
+
+/// A call that failed, with all that was tried.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    /// Whom it was for.
+    pub service: Name,
+    /// Why it was not tried any further.
+    pub why: Why,
+    /// Each try, in order.
+    pub attempts: Vec<FailedAttempt>,
+    /// What was known about the service's instances.
+    pub freshness: Freshness,
+}
+
+/// Why a call was not tried any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// There was no instance to try it on.
+    NoInstance(NoPick),
+    /// No source has said anything about the service yet.
+    NothingKnown,
+    /// It may have had an effect, and must not have it twice.
+    NotIdempotent,
+    /// It was tried as often as the policy allows.
+    Attempts,
+    /// So many calls are being retried that this one may not be.
+    Budget,
+    /// Its time was up.
+    Timeout,
+    /// The request itself cannot be sent to anyone.
+    Request(&'static str),
+}
+
+/// One try that failed.
+#[derive(Clone, Debug)]
+pub struct FailedAttempt {
+    /// On which instance.
+    pub instance: Arc<InstanceKey>,
+    /// Where that is.
+    pub address: String,
+    /// How it failed; None: it had not ended when the time was up.
+    pub error: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.service)?;
+        match self.why {
+            Why::NoInstance(no_pick) => write!(f, "{no_pick}")?,
+            Why::NothingKnown => write!(f, "nothing is known about its instances")?,
+            Why::NotIdempotent => write!(f, "the call may have had an effect, and is not tried again")?,
+            Why::Attempts => write!(f, "the call failed each time")?,
+            Why::Budget => write!(f, "too many calls are being tried again")?,
+            Why::Timeout => write!(f, "the time was up")?,
+            Why::Request(why) => write!(f, "{why}")?,
+        }
+        for attempt in &self.attempts {
+            write!(f, "; {} at {} ", attempt.instance.id, attempt.address)?;
+            match &attempt.error {
+                Some(error) => write!(f, "after {:?}: {}", attempt.took, crate::wire::said(&**error))?,
+                None => write!(f, "gave no answer within {:?}", attempt.took)?,
+            }
+        }
+        match &self.freshness {
+            Freshness::Fresh => Ok(()),
+            Freshness::Stale { cause, .. } => write!(f, " (the instances are the last known: {cause})"),
+            Freshness::Never { cause: Some(cause) } => write!(f, " ({cause})"),
+            Freshness::Never { cause: None } => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let error = self.attempts.last()?.error.as_ref()?;
+        Some(&**error as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// What a call says about itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) hash: Option<u64>,
+    /// Whether it may be done twice.
+    pub(crate) idempotent: bool,
+}
+
+impl<S: Clone + Send + Sync + 'static> Pool<S> {
+    /// Makes a call: picks an instance, tries, and tries again on others as long as that is allowed.
+    ///
+    /// `attempt` is given the instance and must say to it how the try ended, with [`Picked::finish`]. A call that is
+    /// `idempotent` is tried again after any failure, another one only if nothing was sent. `hash` is for consistent
+    /// hashing.
+    pub async fn call<R, F>(
+        &self,
+        hash: Option<u64>,
+        idempotent: bool,
+        attempt: impl FnMut(Picked<S>) -> F,
+    ) -> Result<R, CallError>
+    where
+        F: Future<Output = Attempt<R>>,
+    {
+        run(&self.shared(), Call { hash, idempotent }, attempt).await
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The pause before a call is tried again that did reach an instance.
+const PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+pub(crate) async fn run<S, R, F>(
+    shared: &Shared<S>,
+    call: Call,
+    mut attempt: impl FnMut(Picked<S>) -> F,
+) -> Result<R, CallError>
+where
+    F: Future<Output = Attempt<R>>,
+{
+    shared.counts.calls.fetch_add(1, Ordering::Relaxed);
+    let begun = Instant::now();
+    let deadline = shared.options.timeout.map(|timeout| begun + timeout);
+    let mut tries = Tries { shared, attempts: Vec::new(), tried: Vec::new(), current: None };
+    let work = tries.run(call, &mut attempt);
+    let result = match deadline {
+        None => work.await,
+        Some(deadline) => match tokio::time::timeout_at(deadline, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Why::Timeout),
+        },
+    };
+    result.map_err(|why| {
+        shared.counts.failures.fetch_add(1, Ordering::Relaxed);
+        let error = tries.error(why);
+        tracing::debug!(target: "switchboard::call", %error, "a call failed");
+        error
+    })
+}
+
+struct Tries<'a, S> {
+    shared: &'a Shared<S>,
+    attempts: Vec<FailedAttempt>,
+    tried: Vec<Arc<InstanceKey>>,
+    current: Option<(Arc<Instance>, Instant)>,
+}
+
+impl<S> Tries<'_, S> {
+    async fn run<R, F>(&mut self, call: Call, attempt: &mut impl FnMut(Picked<S>) -> F) -> Result<R, Why>
+    where
+        F: Future<Output = Attempt<R>>,
+    {
+        let policy = &self.shared.options.policy.retry;
+        if self.shared.freshness().is_never()
+            && tokio::time::timeout(self.shared.options.patience, self.shared.ready()).await.is_err()
+        {
+            return Err(Why::NothingKnown);
+        }
+        let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
+        let mut permit = None;
+        for number in 1.. {
+            let picked = self.shared.pick(&Request { hash: call.hash, tried: &self.tried });
+            let picked = picked.map_err(|no_pick| match no_pick {
+                NoPick::AllTried if !self.tried.is_empty() => Why::Attempts,
+                other => Why::NoInstance(other),
+            })?;
+            let Some(instance) = picked.instance().cloned() else { return Err(Why::Attempts) };
+            self.tried.push(instance.key.clone());
+            self.current = Some((instance, Instant::now()));
+            let (error, poor, sent) = match attempt(picked).await {
+                Attempt::Done(answer) => return Ok(answer),
+                Attempt::Poor(answer) => (None, Some(answer), true),
+                Attempt::Failed { error, sent } => (Some(error), None, sent),
+            };
+            let stop = if sent && !call.idempotent {
+                Some(Why::NotIdempotent)
+            } else if number >= policy.max_attempts {
+                Some(Why::Attempts)
+            } else {
+                // The permit is held until the call is over. What was not sent costs nobody anything.
+                if sent && permit.is_none() {
+                    permit = self.shared.balancer.retry();
+                }
+                (sent && permit.is_none()).then_some(Why::Budget)
+            };
+            match (stop, poor) {
+                // Any answer is better than none.
+                (Some(_), Some(answer)) => return Ok(answer),
+                (Some(why), None) => {
+                    self.failed(error);
+                    return Err(why);
+                }
+                (None, Some(answer)) => {
+                    let others = self.shared.pick(&Request { hash: call.hash, tried: &self.tried });
+                    if others.is_err() {
+                        return Ok(answer);
+                    }
+                    self.failed(Some(Arc::from(BoxError::from("the answer says that it is not well"))));
+                }
+                (None, None) => self.failed(error),
+            }
+            self.shared.counts.retries.fetch_add(1, Ordering::Relaxed);
+            if sent {
+                tokio::time::sleep(backoff.next(fastrand::f64())).await;
+            }
+        }
+        Err(Why::Attempts)
+    }
+
+    fn failed(&mut self, error: Option<Arc<dyn std::error::Error + Send + Sync>>) {
+        if let Some((instance, begun)) = self.current.take() {
+            self.attempts.push(FailedAttempt {
+                address: instance.authority().unwrap_or_else(|| instance.host.to_string()),
+                instance: instance.key.clone(),
+                error,
+                took: begun.elapsed(),
+            });
+        }
+    }
+
+    fn error(&mut self, why: Why) -> CallError {
+        // The one that was on its way when the time was up.
+        self.failed(None);
+        CallError {
+            service: self.shared.query.service.service.clone(),
+            why,
+            attempts: std::mem::take(&mut self.attempts),
+            freshness: self.shared.freshness(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Any bytes whatsoever, to everything that reads them. `CONTRIBUTING.md` says how to let these run for a night; what was
+//! found is kept in `__fuzz__` and tried again in every run of the tests.
+
+use std::net::IpAddr;
+
+use bolero::check;
+use switchboard_model::{Name, Owner};
+
+use crate::ask::{decode, decode_path, parse_query};
+use crate::filter::{Filter, shapes};
+use crate::lens::{Given, GoDuration, Place, check_from_body, check_from_catalog, instance_from_body};
+use crate::wire::{CatalogCheck, CatalogDeregister, CatalogRegister, CheckBody, CheckUpdate, ServiceBody};
+
+#[test]
+fn service() {
+    let address = IpAddr::from([10, 0, 0, 1]).to_string();
+    let node = Name::parse("node", "n1").unwrap();
+    check!().for_each(|bytes: &[u8]| {
+        let Ok(body) = decode::<ServiceBody>(bytes) else { return };
+        for by_agent in [true, false] {
+            let given = Given { node: Some(node.clone()), node_address: &address, by_agent };
+            let Ok(instance) = instance_from_body(&given, &body) else { continue };
+            for check in &body.checks {
+                let owner = Owner::Instance(instance.key.clone());
+                let _ = check_from_body(
+                    &Place { owner, id: "c", name: "c", alone: false, is_elsewhere: true },
+                    check,
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn check_of_an_agent() {
+    let node = switchboard_model::NodeKey {
+        namespace: Name::default_namespace(),
+        node: Name::parse("node", "n1").unwrap(),
+    };
+    check!().for_each(|bytes: &[u8]| {
+        if let Ok(body) = decode::<CheckBody>(bytes) {
+            let owner = Owner::Node(node.clone());
+            let _ = check_from_body(
+                &Place { owner, id: "c", name: "c", alone: true, is_elsewhere: false },
+                &body,
+            );
+        }
+        let _ = decode::<CheckUpdate>(bytes);
+    });
+}
+
+#[test]
+fn catalogue() {
+    let node = switchboard_model::NodeKey {
+        namespace: Name::default_namespace(),
+        node: Name::parse("node", "n1").unwrap(),
+    };
+    check!().for_each(|bytes: &[u8]| {
+        if let Ok(body) = decode::<CatalogCheck>(bytes) {
+            let _ = check_from_catalog(Owner::Node(node.clone()), &body);
+        }
+        let _ = decode::<CatalogRegister>(bytes);
+        let _ = decode::<CatalogDeregister>(bytes);
+    });
+}
+
+#[test]
+fn filter() {
+    let element = serde_json::json!({
+        "Node": "n1", "Address": "10.0.0.1", "ServiceName": "web", "ServiceTags": ["a", "b"],
+        "ServiceMeta": {"version": "1"}, "ServicePort": 80, "NodeMeta": {},
+    });
+    check!().for_each(|bytes: &[u8]| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        if let Ok(filter) = Filter::parse(text, &shapes::SERVICE_NODE) {
+            let _ = filter.matches(&element);
+        }
+    });
+}
+
+#[test]
+fn words_of_a_request() {
+    check!().for_each(|bytes: &[u8]| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        let _ = GoDuration::parse(text);
+        let _ = decode_path(text);
+        let _ = parse_query(text);
+    });
+}

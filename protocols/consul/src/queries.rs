@@ -1,0 +1,130 @@
+//! Prepared queries as they are kept: by id, by name, and by the prefix of a template.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use switchboard_model::{EntryKey, Revision};
+use switchboard_registry::Snapshot;
+
+use crate::lens::Template;
+use crate::wire::QueryBody;
+
+/// Where they are kept, by id.
+pub(crate) const KEYSPACE: &str = "consul.query";
+
+pub(crate) fn key_of(id: &str) -> EntryKey {
+    EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::copy_from_slice(id.as_bytes()) }
+}
+
+/// A query, and what is made of it if it is a template.
+#[derive(Debug)]
+struct Known {
+    query: QueryBody,
+    template: Option<Template>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queries {
+    /// In the order of their ids.
+    all: Vec<Arc<Known>>,
+    by_name: HashMap<String, Arc<Known>>,
+    templates: HashMap<String, Arc<Known>>,
+    /// Of a template, in bytes.
+    longest_prefix: usize,
+}
+
+impl Queries {
+    pub(crate) fn of(at: &Snapshot) -> Queries {
+        let mut queries = Queries::default();
+        let from = EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::new() };
+        let entries = at.entries(Bound::Included(from)).take_while(|entry| &*entry.key.keyspace == KEYSPACE);
+        for entry in entries {
+            let Ok(mut query) = serde_json::from_slice::<QueryBody>(&entry.value.value) else {
+                tracing::warn!(key = %String::from_utf8_lossy(&entry.key.key), "a prepared query cannot be read");
+                continue;
+            };
+            (query.create_index, query.modify_index) = (entry.created.0, entry.modified.0);
+            let template = Template::compile(&query).ok().filter(|_| query.is_template());
+            let (name, is_template) = (query.name.to_lowercase(), query.is_template());
+            let known = Arc::new(Known { query, template });
+            if !name.is_empty() {
+                queries.by_name.insert(name.clone(), known.clone());
+            }
+            if is_template {
+                queries.longest_prefix = queries.longest_prefix.max(name.len());
+                queries.templates.insert(name, known.clone());
+            }
+            queries.all.push(known);
+        }
+        queries
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &QueryBody> {
+        self.all.iter().map(|known| &known.query)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<&QueryBody> {
+        self.known(id).map(|known| &known.query)
+    }
+
+    fn known(&self, id: &str) -> Option<&Arc<Known>> {
+        let at = self.all.binary_search_by(|known| known.query.id.as_str().cmp(id)).ok()?;
+        self.all.get(at)
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&QueryBody> {
+        self.by_name.get(&name.to_lowercase()).map(|known| &known.query)
+    }
+
+    /// The template of exactly this prefix.
+    pub(crate) fn template(&self, prefix: &str) -> Option<&QueryBody> {
+        self.templates.get(&prefix.to_lowercase()).map(|known| &known.query)
+    }
+
+    /// What is meant by an id or a name: the query itself, or the one that a template makes of the name.
+    pub(crate) fn resolve(&self, id_or_name: &str) -> Result<Option<QueryBody>, &'static str> {
+        if let Some(known) = self.known(id_or_name) {
+            if known.query.is_template() {
+                return Err("prepared query templates can only be resolved up by name, not by ID");
+            }
+            return Ok(Some(known.query.clone()));
+        }
+        let name = id_or_name.to_lowercase();
+        let found = self.by_name.get(&name).or_else(|| self.longest_template(&name));
+        Ok(found.map(|known| match &known.template {
+            Some(template) => template.render(id_or_name),
+            None => known.query.clone(),
+        }))
+    }
+
+    fn longest_template(&self, name: &str) -> Option<&Arc<Known>> {
+        let most = self.longest_prefix.min(name.len());
+        (0..=most).rev().filter_map(|end| name.get(..end)).find_map(|prefix| self.templates.get(prefix))
+    }
+}
+
+/// The queries as of the newest snapshot that was asked about, so that nobody reads them anew for every question.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Mutex<Option<(Revision, Arc<Queries>)>>);
+
+impl Remembered {
+    /// `at` has been published: what was only planned might never come to be.
+    pub(crate) fn at(&self, at: &Snapshot) -> Arc<Queries> {
+        let touched = at.touched().entries(KEYSPACE);
+        if let Some((revision, queries)) = &*self.0.lock()
+            && *revision == touched
+        {
+            return queries.clone();
+        }
+        let queries = Arc::new(Queries::of(at));
+        *self.0.lock() = Some((touched, queries.clone()));
+        queries
+    }
+}

@@ -1,0 +1,211 @@
+//! The operations, one file per resource: decode, ask the registry, encode.
+
+mod apps;
+mod batch;
+mod dashboard;
+mod instance;
+mod metadata;
+mod register;
+mod status;
+
+pub(crate) use register::enrol;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
+use switchboard_model::{Name, Rejection};
+use switchboard_registry::{Caller, InstanceView, View};
+use tower_service::Service;
+
+use crate::answer::{Answer, Body};
+use crate::ask::Ask;
+use crate::config::Config;
+use crate::lens::find;
+use crate::pages::Pages;
+use crate::path::{self, Resource};
+use crate::peers::{self, Peers};
+use crate::recent::Recent;
+use crate::refusal::Refusal;
+
+/// How often changes are taken in when nobody asks.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// Binds the listener.
+pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    let peers = Peers::new(&config)?;
+    let listener = Listener::bind("eureka", &config.listen())?;
+    Ok(Box::new(Eureka { config, listener, peers }))
+}
+
+struct Eureka {
+    config: Config,
+    listener: Listener,
+    peers: Peers,
+}
+
+#[async_trait]
+impl Facade for Eureka {
+    fn name(&self) -> &'static str {
+        "eureka"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn listening(&self) -> Vec<Listening> {
+        vec![self.listener.listening("http")]
+    }
+
+    async fn serve(self: Box<Self>, context: Context) -> anyhow::Result<()> {
+        let meters = HttpMeters::default();
+        meters.register("eureka", &context.metrics);
+        self.peers.register_meters(&context.metrics);
+        let (limits, stop) = (self.config.limits, context.stop.clone());
+        let state = Shared(Arc::new(State {
+            recent: Recent::new(self.config.delta_window.0),
+            pages: Pages::default(),
+            peers: self.peers,
+            address: self.listener.address(),
+            config: self.config,
+            context,
+        }));
+        let following = tokio::spawn(follow(state.clone()));
+        let replicating = tokio::spawn(peers::run(state.clone()));
+        serve_http(self.listener, limits, meters, Front(state), stop).await;
+        following.abort();
+        replicating.abort();
+        Ok(())
+    }
+}
+
+async fn follow(state: Shared) {
+    let registry = &state.context.registry;
+    if registry.loaded().await.is_err() {
+        return;
+    }
+    loop {
+        if let Err(rejection) = state.recent.follow(registry).await {
+            tracing::debug!(%rejection, "changes could not be taken in; trying again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+            () = state.context.stop.cancelled() => return,
+        }
+    }
+}
+
+/// What every operation needs.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) recent: Recent,
+    pub(crate) pages: Pages,
+    pub(crate) peers: Peers,
+    pub(crate) context: Context,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<State>);
+
+impl std::ops::Deref for Shared {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl State {
+    /// What a read is answered from.
+    pub(crate) fn view(&self, ask: &Ask) -> Result<View, Refusal> {
+        let view = self.context.registry.view(&ask.caller).map_err(Refusal::not_ready)?;
+        if view.tally().instances == 0 && self.peers.is_copying() {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "the peers have not been asked yet"));
+        }
+        Ok(view)
+    }
+
+    /// The instance that a write is about.
+    pub(crate) fn find(
+        &self,
+        caller: &Caller,
+        namespace: &Name,
+        app: &str,
+        id: &str,
+    ) -> Result<Arc<InstanceView>, Refusal> {
+        let view = self.context.registry.view(caller)?;
+        find(&view, namespace.as_str(), app, id).cloned().ok_or_else(Refusal::missing)
+    }
+
+    /// A sign of life, also of one that had lapsed.
+    pub(crate) async fn keep_alive(&self, caller: &Caller, view: &InstanceView) -> Result<(), Rejection> {
+        match view.instance.lease {
+            Some(lease) => self.context.registry.keep_alive(caller, lease).await.map(|_| ()),
+            // Another protocol keeps it, or it stays anyway.
+            None => Ok(()),
+        }
+    }
+}
+
+/// Requests on their way to their resource.
+#[derive(Clone)]
+struct Front(Shared);
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let state = self.0.clone();
+        Box::pin(async move {
+            let answer = answer(&state, request).await.unwrap_or_else(Answer::from);
+            Ok(answer.into_response())
+        })
+    }
+}
+
+async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let Some(place) = path::find(request.uri().path()) else { return Err(Refusal::missing()) };
+    let ask = Ask::new(request, &place)?;
+    let is = |method: Method| ask.method == method || (method == Method::GET && ask.method == Method::HEAD);
+    match place.resource {
+        Resource::Apps if is(Method::GET) => apps::all(state, &ask),
+        Resource::Delta if is(Method::GET) => apps::delta(state, &ask).await,
+        Resource::App { app } if is(Method::GET) => apps::one(state, &ask, &app),
+        Resource::App { app } if is(Method::POST) => register::register(state, ask, &app).await,
+        Resource::Vip { vip, secure } if is(Method::GET) => apps::vip(state, &ask, &vip, secure),
+        Resource::Instance { app, id } if is(Method::GET) => instance::get(state, &ask, &app, &id),
+        Resource::Instance { app, id } if is(Method::PUT) => instance::renew(state, &ask, &app, &id).await,
+        Resource::Instance { app, id } if is(Method::DELETE) => {
+            instance::cancel(state, &ask, &app, &id).await
+        }
+        Resource::ById { id } if is(Method::GET) => instance::by_id(state, &ask, &id),
+        Resource::Status { app, id } if is(Method::PUT) => status::put(state, &ask, &app, &id).await,
+        Resource::Status { app, id } if is(Method::DELETE) => status::delete(state, &ask, &app, &id).await,
+        Resource::Metadata { app, id } if is(Method::PUT) => metadata::put(state, &ask, &app, &id).await,
+        Resource::Batch if is(Method::POST) => batch::post(state, ask).await,
+        Resource::AutoScaling if is(Method::PUT) => {
+            Err(Refusal::bad("there are no auto scaling groups here"))
+        }
+        Resource::ServerStatus if is(Method::GET) => status::server(state, &ask),
+        Resource::Overrides if is(Method::GET) => status::overrides(state, &ask),
+        Resource::Dashboard if is(Method::GET) => dashboard::page(state, &ask),
+        Resource::LastN if is(Method::GET) => dashboard::last(state, &ask).await,
+        other => Ok(Answer::not_allowed(other.methods())),
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a request goes. Resources lie below `/eureka`, with or without a version, and with or without a namespace:
+//! `/eureka/apps`, `/eureka/v2/apps`, `/eureka/blue/apps`, `/eureka/blue/v2/apps`; and, for servers that used to be the
+//! only thing on their host, `/apps` and `/v2/apps`.
+
+use percent_encoding::percent_decode_str;
+use switchboard_model::DEFAULT_NAMESPACE;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    /// Version 1, which has fewer statuses.
+    pub(crate) is_first_version: bool,
+    pub(crate) resource: Resource,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Resource {
+    Apps,
+    Delta,
+    App { app: String },
+    Instance { app: String, id: String },
+    Status { app: String, id: String },
+    Metadata { app: String, id: String },
+    ById { id: String },
+    Vip { vip: String, secure: bool },
+    Batch,
+    AutoScaling,
+    ServerStatus,
+    Overrides,
+    Dashboard,
+    LastN,
+}
+
+impl Resource {
+    /// As the header `Allow` says them.
+    pub(crate) fn methods(&self) -> &'static str {
+        match self {
+            Resource::App { .. } => "GET,POST",
+            Resource::Instance { .. } => "GET,PUT,DELETE",
+            Resource::Status { .. } => "PUT,DELETE",
+            Resource::Metadata { .. } | Resource::AutoScaling => "PUT",
+            Resource::Batch => "POST",
+            Resource::Apps
+            | Resource::Delta
+            | Resource::ById { .. }
+            | Resource::Vip { .. }
+            | Resource::ServerStatus
+            | Resource::Overrides
+            | Resource::Dashboard
+            | Resource::LastN => "GET",
+        }
+    }
+}
+
+/// None: there is nothing there.
+pub(crate) fn find(path: &str) -> Option<Place> {
+    let mut segments = Vec::new();
+    for segment in path.strip_prefix('/')?.split('/') {
+        segments.push(percent_decode_str(segment).decode_utf8().ok()?.into_owned());
+    }
+    // Many clients end their paths with a slash.
+    while segments.last().is_some_and(String::is_empty) {
+        segments.pop();
+    }
+    let mut rest: &[String] = &segments;
+    let below_eureka = match rest {
+        [first, tail @ ..] if first == "eureka" => {
+            rest = tail;
+            true
+        }
+        _ => false,
+    };
+    let mut namespace = DEFAULT_NAMESPACE.to_owned();
+    if let ([first, tail @ ..], true) = (rest, below_eureka)
+        && version(first).is_none()
+        && !is_resource(first)
+        && !tail.is_empty()
+    {
+        namespace.clone_from(first);
+        rest = tail;
+    }
+    let mut is_first_version = false;
+    if let [first, tail @ ..] = rest
+        && let Some(number) = version(first)
+    {
+        is_first_version = number == 1;
+        rest = tail;
+    }
+    Some(Place { namespace, is_first_version, resource: resource(rest)? })
+}
+
+fn version(segment: &str) -> Option<u8> {
+    match segment {
+        "v1" | "V1" => Some(1),
+        "v2" | "V2" => Some(2),
+        _ => None,
+    }
+}
+
+fn is_resource(segment: &str) -> bool {
+    let known =
+        ["apps", "instances", "vips", "svips", "peerreplication", "asg", "status", "serverinfo", "lastn"];
+    known.contains(&segment)
+}
+
+fn resource(rest: &[String]) -> Option<Resource> {
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    if words.iter().any(|word| word.is_empty()) {
+        return None;
+    }
+    Some(match words.as_slice() {
+        [] => Resource::Dashboard,
+        ["lastn"] => Resource::LastN,
+        ["apps"] => Resource::Apps,
+        ["apps", "delta"] => Resource::Delta,
+        ["apps", app] => Resource::App { app: (*app).into() },
+        ["apps", app, id] => Resource::Instance { app: (*app).into(), id: (*id).into() },
+        ["apps", app, id, "status"] => Resource::Status { app: (*app).into(), id: (*id).into() },
+        ["apps", app, id, "metadata"] => Resource::Metadata { app: (*app).into(), id: (*id).into() },
+        ["instances", id] => Resource::ById { id: (*id).into() },
+        ["vips", vip] => Resource::Vip { vip: (*vip).into(), secure: false },
+        ["svips", vip] => Resource::Vip { vip: (*vip).into(), secure: true },
+        ["peerreplication", "batch"] => Resource::Batch,
+        ["asg", _, "status"] => Resource::AutoScaling,
+        ["status"] => Resource::ServerStatus,
+        ["serverinfo", "statusoverrides"] => Resource::Overrides,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, namespace: &str, resource: Resource) {
+        let place = find(path).unwrap_or_else(|| panic!("{path} is nowhere"));
+        assert_eq!((place.namespace.as_str(), place.resource), (namespace, resource), "{path}");
+    }
+
+    #[test]
+    fn all_bases_lead_to_the_same() {
+        for base in ["/eureka/apps", "/eureka/v2/apps", "/eureka/V1/apps", "/v2/apps", "/apps"] {
+            for end in ["", "/"] {
+                check(&format!("{base}{end}"), "default", Resource::Apps);
+            }
+        }
+        check("/eureka/apps/delta/", "default", Resource::Delta);
+        check("/eureka/apps/DELTA", "default", Resource::App { app: "DELTA".into() });
+        check("/", "default", Resource::Dashboard);
+        check("/eureka/", "default", Resource::Dashboard);
+        assert!(find("/eureka/v1/apps").is_some_and(|place| place.is_first_version));
+    }
+
+    #[test]
+    fn another_word_below_eureka_is_a_namespace() {
+        check("/eureka/blue/apps/", "blue", Resource::Apps);
+        check("/eureka/blue/v2/vips/a,b", "blue", Resource::Vip { vip: "a,b".into(), secure: false });
+        assert_eq!(find("/blue/apps"), None);
+        assert_eq!(find("/eureka/blue/green/apps"), None);
+    }
+
+    #[test]
+    fn ids_are_unescaped_one_segment_at_a_time() {
+        let instance = Resource::Instance { app: "PY-APP".into(), id: "127.0.0.1:py-app:9090".into() };
+        check("/eureka/apps/PY-APP/127.0.0.1%3Apy-app%3A9090", "default", instance);
+        let slash = Resource::Status { app: "A".into(), id: "a/b".into() };
+        check("/eureka/apps/A/a%2Fb/status", "default", slash);
+        assert_eq!(find("/eureka/apps/A/%ff"), None);
+        assert_eq!(find("/eureka/apps//x"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_path_is_somewhere_or_nowhere(path in "[a-z0-9/%.:-]{0,40}") {
+            find(&path);
+        }
+    }
+}
