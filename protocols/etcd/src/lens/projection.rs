@@ -18,8 +18,8 @@ use super::range::KeyRange;
 use super::value::{Described, Form, to_wire};
 use crate::wire::mvccpb::KeyValue;
 
-/// The name under which instances keep the exact value that a client put.
-const ANNEX: &str = "etcd";
+/// The protocol as the origin of instances, and the name under which they keep the exact value that a client put.
+const ORIGIN: &str = "etcd";
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Projection {
@@ -125,7 +125,7 @@ impl Projection {
 
     /// What the client put, as long as it still says what is true; otherwise the instance in this prefix's form.
     pub(crate) fn value(&self, view: &InstanceView) -> Bytes {
-        let put = view.instance.annex.get(ANNEX).and_then(|bytes| {
+        let put = view.instance.annex.get(ORIGIN).and_then(|bytes| {
             let prefix = self.prefix.as_bytes();
             (bytes.starts_with(prefix) && bytes.get(prefix.len()) == Some(&0))
                 .then(|| bytes.slice(prefix.len() + 1..))
@@ -162,18 +162,16 @@ impl Projection {
                 zone: None,
                 lifecycle: Lifecycle::Up,
                 lease: None,
-                origin: "etcd".into(),
+                origin: ORIGIN.into(),
                 annex: Annex::default(),
             },
         };
         described.apply(&mut instance);
-        let others = instance.annex.iter().filter(|(name, _)| &***name != ANNEX);
-        let mut annex: Vec<(Arc<str>, Bytes)> =
-            others.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-        if to_wire(self.form, &instance) != *value {
-            annex.push((ANNEX.into(), [self.prefix.as_bytes(), &[0], value].concat().into()));
-        }
-        instance.annex = Annex::new(annex).ok()?;
+        // Registering keeps what the others said.
+        instance.origin = ORIGIN.into();
+        let put = [self.prefix.as_bytes(), &[0], value].concat();
+        let differs = to_wire(self.form, &instance) != *value;
+        instance.annex = instance.annex.with(ORIGIN, differs.then(|| put.into())).ok()?;
         instance.validate().ok()?;
         Some(instance)
     }

@@ -86,7 +86,7 @@ async fn writing_back_what_was_read_makes_no_commit() {
     let found = view.find_instance("default", "a", Some("web"), None).unwrap();
     assert_eq!(found.instance.address, "10.0.0.10".into());
     assert!(found.instance.tags.contains("blue") && found.lease.is_some());
-    assert_eq!(&*found.instance.origin, "test");
+    assert_eq!(&*found.instance.origin, "etcd");
 }
 
 #[tokio::test]
