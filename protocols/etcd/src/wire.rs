@@ -1,6 +1,8 @@
 //! Messages and services exactly as they are sent, over gRPC and as JSON. Knows no model.
 //!
-//! All of it is made of `proto/` by `cargo xtask codegen`.
+//! All messages are made of `proto/` by `cargo xtask codegen`.
+
+pub(crate) mod json;
 
 macro_rules! generated {
     ($($package:ident),+) => {$(

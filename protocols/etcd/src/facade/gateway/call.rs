@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use super::refuse;
 use crate::facade::{Shared, State, caller, watch};
 use crate::wire::etcdserverpb::{LeaseKeepAliveRequest, WatchRequest};
+use crate::wire::json;
 
 pub(super) struct Call {
     pub(super) state: Shared,
@@ -118,10 +119,7 @@ impl Call {
         let Ok(Ok(whole)) = whole else {
             return Err(Status::invalid_argument("the request's body is too large, or did not come"));
         };
-        let whole = whole.to_bytes();
-        // No body at all is a request without words.
-        let text: &[u8] = if whole.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &whole };
-        let message = serde_json::from_slice(text).map_err(malformed)?;
+        let message = json::whole(&whole.to_bytes()).map_err(malformed)?;
         Ok(peer.map(|()| message))
     }
 }
@@ -198,11 +196,9 @@ struct Reading {
 impl Reading {
     async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Status> {
         loop {
-            let mut documents = serde_json::Deserializer::from_slice(&self.text).into_iter::<T>();
-            match documents.next() {
-                Some(Ok(document)) => {
-                    let read = documents.byte_offset();
-                    let _ = self.text.split_to(read);
+            match json::first::<T>(&self.text) {
+                Some(Ok((document, end))) => {
+                    let _ = self.text.split_to(end);
                     return Ok(Some(document));
                 }
                 Some(Err(error)) if !error.is_eof() || self.ended => return Err(malformed(error)),
