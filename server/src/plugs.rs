@@ -13,6 +13,7 @@ pub(crate) const PROTOCOLS: &[Plug] = &[
     switchboard_protocol_native::PLUG,
     switchboard_protocol_consul::PLUG,
     switchboard_protocol_dns::PLUG,
+    switchboard_protocol_etcd::PLUG,
     switchboard_protocol_eureka::PLUG,
     switchboard_gateway::PLUG,
 ];

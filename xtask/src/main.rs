@@ -7,6 +7,7 @@
 
 mod arrows;
 mod bench;
+mod codegen;
 mod conformance;
 mod files;
 mod launch;
@@ -72,6 +73,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Make Rust of the `.proto` files of protocols; what it writes is committed.
+    Codegen {
+        /// Write nothing; fail if what is committed is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build server and load generator for release and print the table of measurements.
     Bench {
         /// Passed on to `switchboard-loadgen table`, or after the word `consul` to `switchboard-loadgen consul`; after
@@ -121,6 +128,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         }
         // Dealt with above: it needs no workspace.
         Command::Launch { .. } => Ok(true),
+        Command::Codegen { check } => codegen::run(&workspace, check),
         Command::Bench { args } => bench::run(&workspace, &args),
     }
 }

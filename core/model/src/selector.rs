@@ -28,6 +28,8 @@ pub enum Selector {
         start: Bytes,
         end: Option<Bytes>,
     },
+    /// What any of these is about.
+    AnyOf(Arc<[Selector]>),
 }
 
 impl Selector {
@@ -42,6 +44,7 @@ impl Selector {
             Selector::Instance { service, id } => *id == key.id && same_service(service, key),
             Selector::Node(node) => node.namespace == key.namespace && key.node.as_ref() == Some(&node.node),
             Selector::Entries { .. } => false,
+            Selector::AnyOf(selectors) => selectors.iter().any(|selector| selector.has_instance(key)),
         }
     }
 
@@ -49,6 +52,7 @@ impl Selector {
         match self {
             Selector::Everything => true,
             Selector::Node(node) => node == key,
+            Selector::AnyOf(selectors) => selectors.iter().any(|selector| selector.has_node(key)),
             _ => false,
         }
     }
@@ -61,12 +65,16 @@ impl Selector {
                     && *start <= key.key
                     && end.as_ref().is_none_or(|end| key.key < *end)
             }
+            Selector::AnyOf(selectors) => selectors.iter().any(|selector| selector.has_entry(key)),
             _ => false,
         }
     }
 
     pub fn has_leases(&self) -> bool {
-        matches!(self, Selector::Everything)
+        match self {
+            Selector::AnyOf(selectors) => selectors.iter().any(Selector::has_leases),
+            _ => matches!(self, Selector::Everything),
+        }
     }
 
     /// The one service whose changes are all this selector can see, if there is one.

@@ -57,6 +57,7 @@ impl What {
                 after.as_ref().or(before.as_ref()).is_some_and(|check| match (selector, &check.key.owner) {
                     (Selector::Everything, _) => true,
                     (Selector::Node(node), switchboard_model::Owner::Node(owner)) => node == owner,
+                    (Selector::AnyOf(selectors), _) => selectors.iter().any(|each| self.is_in(each)),
                     _ => false,
                 })
             }

@@ -255,7 +255,7 @@ async fn compact(registry: Registry) {
         marks.push((Instant::now(), registry.head()));
         let old = marks.iter().rposition(|(at, _)| at.elapsed() >= keep);
         if let Some((_, through)) = old.and_then(|old| marks.drain(..=old).next_back())
-            && let Err(error) = registry.shared().engine.compact(through).await
+            && let Err(error) = registry.compact(&me(), through).await
         {
             tracing::warn!(%error, %through, "history could not be compacted; trying again later");
         }

@@ -23,6 +23,7 @@ use crate::gate::Gate;
 use crate::meters::Meters;
 use crate::options::Options;
 use crate::outputs::{Output, Outputs};
+use crate::past::Pasts;
 use crate::plan::{Intent, Report, Reporter, Revive};
 use crate::ring::Ring;
 use crate::snapshot::Snapshot;
@@ -71,7 +72,7 @@ pub struct Reported {
 
 /// One snapshot, as far as the caller may see it.
 #[derive(Clone, Debug)]
-pub struct View(Arc<Snapshot>);
+pub struct View(pub(crate) Arc<Snapshot>);
 
 impl Deref for View {
     type Target = Snapshot;
@@ -91,6 +92,9 @@ pub(crate) struct Shared {
     /// None until the records are loaded: an empty answer would look like an empty registry.
     pub(crate) published: ArcSwapOption<Snapshot>,
     head: AtomicU64,
+    /// History up to here is no longer kept, as far as this process knows.
+    floor: AtomicU64,
+    pub(crate) pasts: Pasts,
     pub(crate) heads: watch::Sender<Revision>,
     pub(crate) ring: Ring,
     pub(crate) topics: Topics,
@@ -109,7 +113,7 @@ pub(crate) struct Shared {
     asks: Mutex<Option<mpsc::Sender<Box<dyn Ask>>>>,
     stopping: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
-    catch_ups: Semaphore,
+    pub(crate) catch_ups: Semaphore,
 }
 
 impl fmt::Debug for Shared {
@@ -130,6 +134,8 @@ impl Registry {
             meters: Meters::default(),
             published: ArcSwapOption::empty(),
             head: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+            pasts: Pasts::default(),
             heads: watch::Sender::new(Revision::ZERO),
             ring: Ring::new(options.bounds.ring),
             topics: Topics::default(),
@@ -410,6 +416,14 @@ impl Registry {
 impl Shared {
     pub(crate) fn head(&self) -> Revision {
         Revision(self.head.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn floor(&self) -> Revision {
+        Revision(self.floor.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn raise_floor(&self, floor: Revision) {
+        self.floor.fetch_max(floor.0, Ordering::AcqRel);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

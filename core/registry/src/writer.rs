@@ -142,6 +142,7 @@ impl Writer {
         let (head, floor) = (checkpoint.revision, checkpoint.floor);
         let snapshot = work(move || Snapshot::from_checkpoint(checkpoint)).await?;
         reaper::adopt(&shared, &snapshot);
+        shared.raise_floor(floor);
 
         // The newest commits are told to the ring and to the diary again, as if the process had never stopped.
         let bounds = shared.options.bounds;

@@ -18,6 +18,8 @@ mod leases;
 mod line;
 #[path = "registry/model.rs"]
 mod model;
+#[path = "registry/past.rs"]
+mod past;
 #[path = "registry/support.rs"]
 mod support;
 #[path = "registry/watches.rs"]

@@ -97,8 +97,9 @@ impl Writer for Agent {
         put(server, &format!("/node/{node}/v1/agent/service/register"), &body);
     }
 
-    fn set_out(&self, server: &Server, wanted: &Wanted, out: bool) {
+    fn set_out(&self, server: &Server, wanted: &Wanted, out: bool) -> bool {
         set_out(server, wanted, out);
+        true
     }
 }
 
@@ -142,7 +143,8 @@ impl Writer for Catalog {
         put(server, "/v1/catalog/register", &body);
     }
 
-    fn set_out(&self, server: &Server, wanted: &Wanted, out: bool) {
+    fn set_out(&self, server: &Server, wanted: &Wanted, out: bool) -> bool {
         set_out(server, wanted, out);
+        true
     }
 }

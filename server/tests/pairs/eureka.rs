@@ -69,9 +69,10 @@ impl Writer for Eureka {
         ask(server, "POST", &it.service, &body.to_string()).expect(204);
     }
 
-    fn set_out(&self, server: &Server, it: &Wanted, out: bool) {
+    fn set_out(&self, server: &Server, it: &Wanted, out: bool) -> bool {
         let (method, value) = if out { ("PUT", "OUT_OF_SERVICE") } else { ("DELETE", "UP") };
         let path = format!("{}/status?value={value}", path(server, it));
         ask(server, method, &path, "").expect(200);
+        true
     }
 }

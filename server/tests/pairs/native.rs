@@ -68,9 +68,10 @@ impl Writer for Native {
         server.client().post("/v1/register", &body);
     }
 
-    fn set_out(&self, server: &Server, it: &Wanted, out: bool) {
+    fn set_out(&self, server: &Server, it: &Wanted, out: bool) -> bool {
         let path = format!("/v1/instances/{}/lifecycle?service={}", it.id, it.service);
         let body = json!({"lifecycle": if out { "out_of_service" } else { "up" }}).to_string();
         server.client().ask("PUT", &path, body.as_bytes()).unwrap().expect(200);
+        true
     }
 }

@@ -17,11 +17,12 @@ use crate::workspace::Workspace;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a server listens with, the variable that tells drivers where, and what stands before the address. The first says when it is ready.
-const PROTOCOLS: [(&str, &str, &str); 5] = [
+const PROTOCOLS: [(&str, &str, &str); 6] = [
     ("native", "SWITCHBOARD_URL", "http://"),
     ("consul", "SWITCHBOARD_CONSUL_URL", "http://"),
     ("dns", "SWITCHBOARD_DNS", ""),
     ("gateway", "SWITCHBOARD_GATEWAY_URL", "http://"),
+    ("etcd", "SWITCHBOARD_ETCD", ""),
     ("eureka", "SWITCHBOARD_EUREKA_URL", "http://"),
 ];
 

@@ -58,14 +58,17 @@ fn go(suite: &Path, program: &Path, scratch: &Path) -> Result<Command, String> {
         return Err("go is not installed".to_owned());
     }
     let folder = program.parent().unwrap_or(suite);
-    let suite_name = suite.file_name().unwrap_or_default().to_string_lossy();
-    let binary = own(scratch, &format!("go-driver-{suite_name}"), folder);
+    let [suite_name, name] =
+        [suite, program].map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+    let binary = own(scratch, &format!("go-driver-{suite_name}-{name}"), folder);
     let mut build = Command::new("go");
     // A missing toolchain must not be downloaded, and modules only as `go.sum` has them.
     build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOWORK", "off");
     build.current_dir(folder).args(["build", "-o"]).arg(&binary).arg(program);
     quietly(&mut build)?;
-    Ok(Command::new(binary))
+    let mut command = Command::new(binary);
+    command.current_dir(folder);
+    Ok(command)
 }
 
 fn java(program: &Path) -> Result<Command, String> {

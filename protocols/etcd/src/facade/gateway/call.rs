@@ -1,0 +1,222 @@
+//! One call through the gateway: a body of JSON in, one document or a stream of lines out.
+
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream, StreamExt};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use switchboard_facade::Peer;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::refuse;
+use crate::facade::{Shared, State, caller, watch};
+use crate::wire::etcdserverpb::{LeaseKeepAliveRequest, WatchRequest};
+use crate::wire::json;
+
+pub(super) struct Call {
+    pub(super) state: Shared,
+    /// Whether it came with a method that is taken.
+    pub(super) right: bool,
+    pub(super) request: Request<Incoming>,
+}
+
+type Served<T> = Result<tonic::Response<T>, Status>;
+
+impl Call {
+    pub(super) async fn unary<Q, A>(
+        self,
+        serve: impl AsyncFnOnce(Shared, tonic::Request<Q>) -> Served<A>,
+    ) -> Response<Body>
+    where
+        Q: DeserializeOwned,
+        A: Serialize,
+    {
+        if !self.right {
+            return refuse::wrong_method();
+        }
+        let state = self.state.clone();
+        let served = async {
+            let request = self.read().await?;
+            serve(state, request).await
+        };
+        match served.await.and_then(|answer| encode(answer.get_ref())) {
+            Ok(body) => document(Body::new(Full::new(body))),
+            Err(status) => refuse::unary(&status),
+        }
+    }
+
+    /// One document in, a stream of lines out.
+    pub(super) async fn stream<Q, A>(
+        self,
+        serve: impl AsyncFnOnce(Shared, tonic::Request<Q>) -> Served<Answers<A>>,
+    ) -> Response<Body>
+    where
+        Q: DeserializeOwned,
+        A: Serialize + Send + 'static,
+    {
+        if !self.right {
+            return refuse::wrong_method();
+        }
+        let state = self.state.clone();
+        let served = async {
+            let request = self.read().await?;
+            serve(state, request).await
+        };
+        match served.await {
+            Ok(answers) => lines(answers.into_inner()).await,
+            Err(status) => refuse::first_in_a_stream(&status),
+        }
+    }
+
+    /// Documents one after the other in, lines out, as long as the client reads.
+    pub(super) async fn watch(self) -> Response<Body> {
+        if !self.right {
+            return refuse::wrong_method();
+        }
+        let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
+        let (peer, body) = self.apart();
+        let asked = documents::<WatchRequest>(body, limit);
+        lines(watch::open(state, caller(&peer), asked)).await
+    }
+
+    /// One line for each document, and then the end.
+    pub(super) async fn keep_alive(self) -> Response<Body> {
+        if !self.right {
+            return refuse::wrong_method();
+        }
+        let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
+        let (peer, body) = self.apart();
+        let caller = caller(&peer);
+        let asked = documents::<LeaseKeepAliveRequest>(body, limit);
+        let answers = asked.then(move |asked| {
+            let state = state.clone();
+            async move { Ok(State::keep_alive(&state, &caller, &asked?).await?) }
+        });
+        lines(answers).await
+    }
+
+    fn apart(self) -> (tonic::Request<()>, Incoming) {
+        let (parts, body) = self.request.into_parts();
+        let mut request = tonic::Request::new(());
+        if let Some(peer) = parts.extensions.get::<Peer>() {
+            request.extensions_mut().insert(*peer);
+        }
+        (request, body)
+    }
+
+    async fn read<Q: DeserializeOwned>(self) -> Result<tonic::Request<Q>, Status> {
+        let limits = self.state.config.limits;
+        let (peer, body) = self.apart();
+        let whole = http_body_util::Limited::new(body, limits.body_bytes).collect();
+        let whole = tokio::time::timeout(limits.body_timeout.0, whole).await;
+        let Ok(Ok(whole)) = whole else {
+            return Err(Status::invalid_argument("the request's body is too large, or did not come"));
+        };
+        let message = json::whole(&whole.to_bytes()).map_err(malformed)?;
+        Ok(peer.map(|()| message))
+    }
+}
+
+type Answers<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
+
+fn malformed(error: serde_json::Error) -> Status {
+    Status::new(Code::InvalidArgument, error.to_string())
+}
+
+fn encode(answer: &impl Serialize) -> Result<Bytes, Status> {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(|error| Status::internal(error.to_string()))
+}
+
+fn document(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("grpc-metadata-content-type", HeaderValue::from_static("application/grpc"));
+    response
+}
+
+#[derive(Serialize)]
+struct Line<'a, A> {
+    result: &'a A,
+}
+
+/// Each answer is one line and one chunk. A refusal before anything else is the whole answer.
+async fn lines<A, S>(answers: S) -> Response<Body>
+where
+    A: Serialize + Send + 'static,
+    S: Stream<Item = Result<A, Status>> + Send + 'static,
+{
+    let mut answers = Box::pin(answers);
+    let first = match answers.next().await {
+        Some(Err(status)) => return refuse::first_in_a_stream(&status),
+        Some(Ok(first)) => Some(Ok(first)),
+        None => None,
+    };
+    let all = stream::iter(first).chain(answers).map(|answer| {
+        let mut line = match answer {
+            Ok(answer) => serde_json::to_vec(&Line { result: &answer }).unwrap_or_default(),
+            Err(status) => refuse::in_a_stream(&status).to_string().into_bytes(),
+        };
+        line.push(b'\n');
+        Ok::<_, Status>(Frame::data(Bytes::from(line)))
+    });
+    document(Body::new(StreamBody::new(all)))
+}
+
+/// The documents of a body, as they come. None of them is longer than `limit`.
+fn documents<T: DeserializeOwned + Send + 'static>(
+    body: Incoming,
+    limit: usize,
+) -> impl Stream<Item = Result<T, Status>> + Send + 'static {
+    let reading = Reading { body, limit, text: BytesMut::new(), ended: false };
+    stream::unfold(Some(reading), |reading| async {
+        let mut reading = reading?;
+        match reading.next::<T>().await {
+            Ok(Some(document)) => Some((Ok(document), Some(reading))),
+            Ok(None) => None,
+            Err(status) => Some((Err(status), None)),
+        }
+    })
+}
+
+struct Reading {
+    body: Incoming,
+    limit: usize,
+    text: BytesMut,
+    ended: bool,
+}
+
+impl Reading {
+    async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Status> {
+        loop {
+            match json::first::<T>(&self.text) {
+                Some(Ok((document, end))) => {
+                    let _ = self.text.split_to(end);
+                    return Ok(Some(document));
+                }
+                Some(Err(error)) if !error.is_eof() || self.ended => return Err(malformed(error)),
+                None if self.ended => return Ok(None),
+                Some(Err(_)) | None => {}
+            }
+            match self.body.frame().await {
+                None => self.ended = true,
+                Some(Err(error)) => return Err(Status::cancelled(error.to_string())),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.text.extend_from_slice(&data);
+                    }
+                }
+            }
+            if self.text.len() > self.limit {
+                return Err(Status::invalid_argument("the request's body is too large"));
+            }
+        }
+    }
+}

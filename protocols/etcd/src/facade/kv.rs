@@ -1,0 +1,196 @@
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, Stream};
+use prost::Message;
+use switchboard_model::Revision;
+use switchboard_registry::Caller;
+use tonic::{Request, Response, Status};
+
+use super::{Shared, State, caller};
+use crate::lens::range::KeyRange;
+use crate::plan::apply::{self, Apply, Pasts, stamp};
+use crate::plan::check;
+use crate::plan::find::find;
+use crate::refusal::{self, Refusal};
+use crate::wire::etcdserverpb as pb;
+use crate::wire::etcdserverpb::kv_server::Kv;
+use crate::wire::etcdserverpb::request_op::Request as Op;
+use crate::wire::etcdserverpb::response_op::Response as Done;
+
+/// Bytes of one piece of a range that is told in pieces.
+const PIECE: usize = 1024 * 1024;
+
+impl State {
+    pub(crate) async fn range(
+        &self,
+        caller: &Caller,
+        request: &pb::RangeRequest,
+    ) -> Result<pb::RangeResponse, Refusal> {
+        check::range(request)?;
+        let newest = self.context.registry.view(caller)?;
+        let view = self.view_at(caller, &newest, request.revision).await?;
+        let range = KeyRange::from_wire(&request.key, &request.range_end);
+        let found = find(request, self.keys(&view).range(&range));
+        // Whatever was read, the header says how new the store is.
+        Ok(pb::RangeResponse { header: Some(self.header(newest.revision())), ..found })
+    }
+
+    /// Makes a checked request come true in one commit.
+    pub(crate) async fn apply(&self, caller: &Caller, request: Op) -> Result<Done, Refusal> {
+        let pasts = match &request {
+            Op::RequestTxn(txn) => self.pasts(caller, txn).await?,
+            Op::RequestRange(_) | Op::RequestPut(_) | Op::RequestDeleteRange(_) => Pasts::default(),
+        };
+        if let Op::RequestTxn(txn) = &request
+            && !apply::writes(txn)
+        {
+            let view = self.context.registry.view(caller)?;
+            let now = self.context.registry.now();
+            let mut done = Done::ResponseTxn(apply::read(&view, now, &self.projections, &pasts, txn)?);
+            stamp(&mut done, self.bare_header(), view.revision());
+            return Ok(done);
+        }
+        let intent = Apply { request, projections: self.projections.clone(), pasts };
+        let committed = self.context.registry.submit(caller, intent).await?;
+        let mut done = committed.reply?;
+        stamp(&mut done, self.bare_header(), committed.revision);
+        Ok(done)
+    }
+
+    /// The earlier revisions that a transaction reads: looked up before it is planned, because planning waits for nothing.
+    async fn pasts(&self, caller: &Caller, txn: &pb::TxnRequest) -> Result<Pasts, Refusal> {
+        let mut wanted = Vec::new();
+        apply::revisions(txn, &mut wanted);
+        let mut found = HashMap::new();
+        if !wanted.is_empty() {
+            let newest = self.context.registry.view(caller)?;
+            for revision in wanted {
+                found.insert(revision, self.view_at(caller, &newest, revision).await);
+            }
+        }
+        Ok(Pasts(found))
+    }
+
+    pub(crate) async fn put(
+        &self,
+        caller: &Caller,
+        request: pb::PutRequest,
+    ) -> Result<pb::PutResponse, Refusal> {
+        check::put(&request)?;
+        match self.apply(caller, Op::RequestPut(request)).await? {
+            Done::ResponsePut(response) => Ok(response),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        caller: &Caller,
+        request: pb::DeleteRangeRequest,
+    ) -> Result<pb::DeleteRangeResponse, Refusal> {
+        check::delete(&request)?;
+        match self.apply(caller, Op::RequestDeleteRange(request)).await? {
+            Done::ResponseDeleteRange(response) => Ok(response),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    pub(crate) async fn txn(
+        &self,
+        caller: &Caller,
+        request: pb::TxnRequest,
+    ) -> Result<pb::TxnResponse, Refusal> {
+        check::txn(&request)?;
+        match self.apply(caller, Op::RequestTxn(request)).await? {
+            Done::ResponseTxn(response) => Ok(response),
+            other => Err(mixed_up(&other)),
+        }
+    }
+}
+
+/// An operation is answered in its own kind.
+fn mixed_up(other: &Done) -> Refusal {
+    tracing::error!(?other, "an operation was answered as another one");
+    refusal::UNHEALTHY
+}
+
+type Pieces<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[async_trait]
+impl Kv for Shared {
+    type RangeStreamStream = Pieces<pb::RangeStreamResponse>;
+
+    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
+        Ok(Response::new(State::range(self, &caller(&request), request.get_ref()).await?))
+    }
+
+    async fn range_stream(
+        &self,
+        request: Request<pb::RangeRequest>,
+    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        let whole = State::range(self, &caller(&request), request.get_ref()).await?;
+        Ok(Response::new(Box::pin(stream::iter(pieces(whole).into_iter().map(Ok)))))
+    }
+
+    async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
+        Ok(Response::new(State::put(self, &caller(&request), request.into_inner()).await?))
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<pb::DeleteRangeRequest>,
+    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
+        Ok(Response::new(State::delete(self, &caller(&request), request.into_inner()).await?))
+    }
+
+    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+        Ok(Response::new(State::txn(self, &caller(&request), request.into_inner()).await?))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<pb::CompactionRequest>,
+    ) -> Result<Response<pb::CompactionResponse>, Status> {
+        let caller = caller(&request);
+        let revision = request.get_ref().revision;
+        let compacted = match self.compact_revision() {
+            0 => -1,
+            compacted => compacted,
+        };
+        if revision <= compacted {
+            return Err(refusal::COMPACTED.into());
+        }
+        let head = self.context.registry.head();
+        let wanted = Revision(u64::try_from(revision).unwrap_or(0));
+        if wanted > head {
+            return Err(refusal::FUTURE.into());
+        }
+        // The compacted revision itself can still be read and watched.
+        let through = Revision(wanted.0.saturating_sub(1));
+        self.context.registry.compact(&caller, through).await.map_err(Refusal::from)?;
+        self.compacted.fetch_max(revision, Ordering::AcqRel);
+        Ok(Response::new(pb::CompactionResponse { header: Some(self.current_header()) }))
+    }
+}
+
+/// Put together they are the answer: keys first, the rest with the last of them.
+fn pieces(whole: pb::RangeResponse) -> Vec<pb::RangeStreamResponse> {
+    let pb::RangeResponse { header, kvs, more, count } = whole;
+    let mut pieces = Vec::new();
+    let (mut piece, mut size) = (Vec::new(), 0);
+    for kv in kvs {
+        size += kv.encoded_len();
+        piece.push(kv);
+        if size > PIECE {
+            let kvs = std::mem::take(&mut piece);
+            pieces.push(pb::RangeResponse { kvs, ..pb::RangeResponse::default() });
+            size = 0;
+        }
+    }
+    pieces.push(pb::RangeResponse { header, kvs: piece, more, count });
+    let wrap = |piece| pb::RangeStreamResponse { range_response: Some(piece) };
+    pieces.into_iter().map(wrap).collect()
+}

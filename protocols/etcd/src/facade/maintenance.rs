@@ -1,0 +1,150 @@
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::Stream;
+use prost::Message;
+use switchboard_model::Revision;
+use switchboard_registry::View;
+use tonic::{Request, Response, Status};
+
+use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, caller};
+use crate::lens::range::{End, KeyRange};
+use crate::lens::{entry_key, revision_to_wire};
+use crate::refusal::{self, Refusal};
+use crate::wire::etcdserverpb as pb;
+use crate::wire::etcdserverpb::alarm_request::AlarmAction;
+use crate::wire::etcdserverpb::downgrade_request::DowngradeAction;
+use crate::wire::etcdserverpb::maintenance_server::Maintenance;
+
+impl State {
+    fn everything() -> KeyRange {
+        KeyRange { start: Bytes::from_static(&[0]), end: End::Open }
+    }
+
+    /// Equal where the keys are equal; no other meaning.
+    fn hash(&self, view: &View) -> u32 {
+        let mut hash = crc32fast::Hasher::new();
+        for item in self.keys(view).range(&State::everything()) {
+            hash.update(&item.to_wire().encode_to_vec());
+        }
+        hash.finalize()
+    }
+
+    /// Bytes of all raw keys and values.
+    fn size(view: &View) -> i64 {
+        let first = entry_key(Bytes::new());
+        let keyspace = first.keyspace.clone();
+        let entries = view.entries(std::ops::Bound::Included(first));
+        let ours = entries.take_while(|entry| *entry.key.keyspace == *keyspace);
+        let size: usize = ours.map(|entry| entry.key.key.len() + entry.value.value.len()).sum();
+        i64::try_from(size).unwrap_or(i64::MAX)
+    }
+}
+
+type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
+
+#[async_trait]
+impl Maintenance for Shared {
+    type SnapshotStream = Pieces;
+
+    /// There are no alarms: a store that cannot take writes says so to those who write.
+    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+        let header = Some(self.current_header());
+        match AlarmAction::try_from(request.get_ref().action) {
+            Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
+                Ok(Response::new(pb::AlarmResponse { header, alarms: Vec::new() }))
+            }
+            Ok(AlarmAction::Activate) | Err(_) => Err(refusal::NOT_CAPABLE.into()),
+        }
+    }
+
+    async fn status(
+        &self,
+        request: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
+        let view = self.context.registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let size = State::size(&view);
+        let index = view.revision().0;
+        Ok(Response::new(pb::StatusResponse {
+            header: Some(self.header(view.revision())),
+            version: VERSION.to_owned(),
+            db_size: size,
+            leader: self.identity.member_id,
+            raft_index: index,
+            raft_term: TERM,
+            raft_applied_index: index,
+            errors: self.context.registry.waiting_for().into_iter().collect(),
+            db_size_in_use: size,
+            is_learner: false,
+            storage_version: STORAGE_VERSION.to_owned(),
+            db_size_quota: 0,
+            downgrade_info: Some(pb::DowngradeInfo::default()),
+        }))
+    }
+
+    /// There is nothing to do: the store looks after its own file.
+    async fn defragment(
+        &self,
+        _: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        Ok(Response::new(pb::DefragmentResponse { header: None }))
+    }
+
+    async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        let view = self.context.registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let header = Some(self.header(view.revision()));
+        Ok(Response::new(pb::HashResponse { header, hash: State::hash(self, &view) }))
+    }
+
+    async fn hash_kv(
+        &self,
+        request: Request<pb::HashKvRequest>,
+    ) -> Result<Response<pb::HashKvResponse>, Status> {
+        let caller = caller(&request);
+        let newest = self.context.registry.view(&caller).map_err(Refusal::from)?;
+        let view = self.view_at(&caller, &newest, request.get_ref().revision).await?;
+        let compacted = match self.compact_revision() {
+            0 => -1,
+            compacted => compacted,
+        };
+        Ok(Response::new(pb::HashKvResponse {
+            header: Some(self.header(newest.revision())),
+            hash: State::hash(self, &view),
+            compact_revision: compacted,
+            hash_revision: revision_to_wire(view.revision().max(Revision(1))),
+        }))
+    }
+
+    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Pieces>, Status> {
+        Err(refusal::SNAPSHOT_UNSUPPORTED.into())
+    }
+
+    async fn move_leader(
+        &self,
+        request: Request<pb::MoveLeaderRequest>,
+    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        if request.get_ref().target_id != self.identity.member_id {
+            return Err(refusal::BAD_TRANSFEREE.into());
+        }
+        Ok(Response::new(pb::MoveLeaderResponse { header: Some(self.current_header()) }))
+    }
+
+    async fn downgrade(
+        &self,
+        request: Request<pb::DowngradeRequest>,
+    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        let pb::DowngradeRequest { action, version } = request.get_ref();
+        let is_version =
+            version.split('.').count() == 3 && version.split('.').all(|part| part.parse::<u32>().is_ok());
+        Err(match DowngradeAction::try_from(*action) {
+            Ok(DowngradeAction::Cancel) => refusal::NO_DOWNGRADE,
+            Ok(DowngradeAction::Validate | DowngradeAction::Enable) if is_version => {
+                refusal::INVALID_DOWNGRADE_VERSION
+            }
+            Ok(DowngradeAction::Validate | DowngradeAction::Enable) => refusal::BAD_DOWNGRADE_VERSION,
+            Err(_) => refusal::NOT_CAPABLE,
+        }
+        .into())
+    }
+}

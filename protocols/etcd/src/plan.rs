@@ -1,0 +1,8 @@
+//! The intents that only etcd has. Pure.
+
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod compare;
+pub(crate) mod find;
+pub(crate) mod identity;
+mod writes;

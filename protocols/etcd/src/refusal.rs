@@ -1,0 +1,104 @@
+//! Every rejection in etcd's words. Clients compare the texts, so they are etcd's to the letter.
+
+use std::borrow::Cow;
+
+use switchboard_model::{Noun, Rejection, Unavailable};
+use tonic::{Code, Status};
+
+/// An answer that says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) text: Cow<'static, str>,
+}
+
+macro_rules! refusals {
+    ($($name:ident = $code:ident $text:literal;)+) => {
+        $(pub(crate) const $name: Refusal = Refusal { code: Code::$code, text: Cow::Borrowed($text) };)+
+    };
+}
+
+refusals! {
+    EMPTY_KEY = InvalidArgument "etcdserver: key is not provided";
+    KEY_NOT_FOUND = InvalidArgument "etcdserver: key not found";
+    VALUE_PROVIDED = InvalidArgument "etcdserver: value is provided";
+    LEASE_PROVIDED = InvalidArgument "etcdserver: lease is provided";
+    TOO_MANY_OPS = InvalidArgument "etcdserver: too many operations in txn request";
+    DUPLICATE_KEY = InvalidArgument "etcdserver: duplicate key given in txn request";
+    INVALID_SORT = InvalidArgument "etcdserver: invalid sort option";
+    TOO_LARGE = InvalidArgument "etcdserver: request is too large";
+    COMPACTED = OutOfRange "etcdserver: mvcc: required revision has been compacted";
+    FUTURE = OutOfRange "etcdserver: mvcc: required revision is a future revision";
+    TTL_TOO_LARGE = OutOfRange "etcdserver: too large lease TTL";
+    LEASE_NOT_FOUND = NotFound "etcdserver: requested lease not found";
+    LEASE_EXISTS = FailedPrecondition "etcdserver: lease already exists";
+    MEMBER_NOT_FOUND = NotFound "etcdserver: member not found";
+    NOT_CAPABLE = FailedPrecondition "etcdserver: not capable";
+    NOT_A_LEARNER = FailedPrecondition "etcdserver: can only promote a learner member";
+    BAD_TRANSFEREE = FailedPrecondition "etcdserver: bad leader transferee";
+    NOT_ENOUGH_MEMBERS =
+        Unknown "etcdserver: re-configuration failed due to not enough started members";
+    BAD_DOWNGRADE_VERSION = InvalidArgument "etcdserver: wrong downgrade target version format";
+    INVALID_DOWNGRADE_VERSION = InvalidArgument "etcdserver: invalid downgrade target version";
+    NO_DOWNGRADE = FailedPrecondition "etcdserver: no inflight downgrade job";
+    AUTH_DISABLED = FailedPrecondition "etcdserver: authentication is not enabled";
+    TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
+    PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
+    NO_LEADER = Unavailable "etcdserver: no leader";
+    STOPPED = Unavailable "etcdserver: server stopped";
+    UNHEALTHY = Unavailable "etcdserver: unhealthy cluster";
+    LEADER_FIELD = Unknown "\"leader\" field must be provided";
+    ELECTION_NO_LEADER = Unknown "election: no leader";
+    SNAPSHOT_UNSUPPORTED = Unimplemented
+        "there is no snapshot in etcd's file format here; the records are in Switchboard's own data folder";
+}
+
+impl Refusal {
+    pub(crate) fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { code, text: text.into() }
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        let said = format!("etcdserver: {rejection}");
+        match rejection {
+            Rejection::Invalid { .. } => Refusal::new(Code::InvalidArgument, said),
+            Rejection::NotFound { noun: Noun::Lease, .. } => LEASE_NOT_FOUND,
+            Rejection::NotFound { .. } => KEY_NOT_FOUND,
+            Rejection::Ambiguous { .. } | Rejection::InUse { .. } => {
+                Refusal::new(Code::FailedPrecondition, said)
+            }
+            Rejection::Conflict { .. } => Refusal::new(Code::Aborted, said),
+            Rejection::Exists { noun: Noun::Lease, .. } => LEASE_EXISTS,
+            Rejection::Exists { .. } => Refusal::new(Code::FailedPrecondition, said),
+            // The only things that are limited and that a request can bring are keys, values and their like.
+            Rejection::Limit { what, .. } if what == "watches" => TOO_MANY_REQUESTS,
+            Rejection::Limit { .. } => TOO_LARGE,
+            Rejection::Forbidden { .. } => PERMISSION_DENIED,
+            Rejection::Compacted { .. } => COMPACTED,
+            Rejection::NotYet { .. } => FUTURE,
+            Rejection::Unavailable(Unavailable::Loading) => NO_LEADER,
+            Rejection::Unavailable(Unavailable::Overloaded) => TOO_MANY_REQUESTS,
+            Rejection::Unavailable(Unavailable::Stopping) => STOPPED,
+            Rejection::Unavailable(Unavailable::Store { why }) => {
+                tracing::debug!(why, "a request was refused because of the store");
+                UNHEALTHY
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Status {
+        Status::new(refusal.code, refusal.text)
+    }
+}
+
+/// What the library says when a message is too large or cannot be read, as etcd's own library says it.
+pub(crate) fn of_the_library(status: &Status) -> Option<Status> {
+    let too_large = "Error, decoded message length too large: found ";
+    let size = status.message().strip_prefix(too_large)?.split(' ').next()?;
+    let text = format!("grpc: received message larger than max ({size} vs. {})", crate::wire::MAX_MESSAGE);
+    Some(Status::new(Code::ResourceExhausted, text))
+}

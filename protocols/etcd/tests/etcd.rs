@@ -1,0 +1,26 @@
+//! etcd's API over the memory engine, spoken to over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may fail it"
+)]
+
+#[path = "etcd/bounds.rs"]
+mod bounds;
+#[path = "etcd/gateway.rs"]
+mod gateway;
+#[path = "etcd/history.rs"]
+mod history;
+#[path = "etcd/leases.rs"]
+mod leases;
+#[path = "etcd/projection.rs"]
+mod projection;
+#[path = "etcd/support.rs"]
+mod support;
+#[path = "etcd/turns.rs"]
+mod turns;
+#[path = "etcd/watches.rs"]
+mod watches;

@@ -1,0 +1,51 @@
+//! Hostile input: etcd's own error, or a clean end.
+
+use switchboard_protocol_etcd::etcdserverpb as pb;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_in_etcds_words() {
+    let world = world().await;
+    let put =
+        |bytes: usize| pb::PutRequest { key: b("k"), value: vec![b'x'; bytes].into(), ..Default::default() };
+    let status = world.kv().put(put(1536 * 1024)).await.unwrap_err();
+    assert_eq!(status.message(), "etcdserver: request is too large");
+    let status = world.kv().put(put(4 * 1024 * 1024)).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    assert!(status.message().starts_with("grpc: received message larger than max ("), "{status:?}");
+    world.kv().put(put(1535 * 1024)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_read_holds_nobody_up() {
+    let world = world().await;
+    let mut deaf = world.watches().await;
+    deaf.create(watch("\0", "\0", 0)).await;
+    let mut heard = world.watches().await;
+    heard.create(watch("last", "", 0)).await;
+    let value = "x".repeat(64 * 1024);
+    for i in 0..200 {
+        world.put(&format!("k{i}"), &value).await;
+    }
+    let revision = world.put("last", "1").await;
+    assert_eq!(heard.told().await, [format!("PUT last=1@{revision}")]);
+    // And when it is read after all, nothing is missing.
+    let mut told = 0;
+    while told < 201 {
+        told += deaf.next().await.events.len();
+    }
+}
+
+#[tokio::test]
+async fn unknown_services_and_methods_are_unimplemented() {
+    let world = world().await;
+    let mut client = tonic::client::Grpc::new(world.channel.clone());
+    for path in ["/no.such/Thing", "/etcdserverpb.KV/Nothing"] {
+        client.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<pb::RangeRequest, pb::RangeResponse>::default();
+        let request = tonic::Request::new(pb::RangeRequest::default());
+        let status = client.unary(request, path.parse().unwrap(), codec).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unimplemented, "{path}");
+    }
+}
