@@ -40,3 +40,8 @@ def equal(found, expected, what):
 
 def finish():
     sys.exit(1 if failures else 0)
+
+
+def later(name):
+    """What takes too long for every run; it is no lack of the machine, so it does not count as one."""
+    print(f"   {name}: only with --full", flush=True)
