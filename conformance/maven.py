@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -88,3 +89,8 @@ class Program:
     def kill(self):
         self.child.kill()
         self.child.wait()
+
+
+if __name__ == "__main__":
+    # For those who want the programs and nothing else.
+    print(build(Path(sys.argv[1])))

@@ -1,17 +1,20 @@
 //! Netflix Eureka's REST API: everything once, then what changed, held against the registry's own count.
 
+mod poll;
 mod words;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::{ACCEPT, AUTHORIZATION};
+use parking_lot::Mutex;
 use switchboard_discover::{Feed, FeedError, Publisher, Query, Shared, SharedOptions};
 
-use crate::wire::{AddressError, Answer, Ask, Wire, WireError, segment};
-use words::{Known, Said};
+use crate::wire::{AddressError, Wire};
+use poll::Poll;
 
 /// A Eureka server, by its REST API below `/eureka`.
 #[derive(Clone)]
@@ -19,6 +22,8 @@ pub struct Eureka {
     wire: Wire,
     name: Arc<str>,
     every: Duration,
+    /// By namespace, those that somebody has.
+    polls: Arc<Mutex<HashMap<String, Weak<Poll>>>>,
 }
 
 impl Eureka {
@@ -26,7 +31,7 @@ impl Eureka {
     pub fn at(addresses: &str) -> Result<Eureka, AddressError> {
         let wire = Wire::to(addresses)?.with_header(ACCEPT, HeaderValue::from_static("application/json"));
         let name = Arc::from(format!("eureka at {}", wire.shown()));
-        Ok(Eureka { wire, name, every: Duration::from_secs(30) })
+        Ok(Eureka { wire, name, every: Duration::from_secs(30), polls: Arc::default() })
     }
 
     /// With what stands in the header `Authorization`.
@@ -54,42 +59,17 @@ impl Eureka {
         Shared::with(self.clone(), options)
     }
 
-    async fn said(&self, path: &str) -> Result<(Answer, Said), WireError> {
-        let answer = self.wire.ask(Ask::get(path)).await?;
-        let said = answer.json()?;
-        Ok((answer, said))
-    }
-
-    async fn run(&self, query: &Query, publisher: &Publisher) -> Result<std::convert::Infallible, WireError> {
-        let (all, changes) = paths(query);
-        let (mut answer, said) = self.said(&all).await?;
-        let mut known = Known::whole(said);
-        for revision in 1.. {
-            let instances = known.instances(&query.service).map_err(|error| answer.nonsense(error))?;
-            publisher.publish(instances, revision);
-            // So that clients which started together do not ask together for ever.
-            tokio::time::sleep(self.every.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
-            let (delta, said) = self.said(&changes).await?;
-            answer = delta;
-            if !known.take(said) {
-                // A change was missed, or told while it happened.
-                let (whole, said) = self.said(&all).await?;
-                answer = whole;
-                known = Known::whole(said);
-            }
+    /// The poll that is under way, or a new one.
+    fn poll(&self, namespace: &str) -> Arc<Poll> {
+        let mut polls = self.polls.lock();
+        if let Some(poll) = polls.get(namespace).and_then(Weak::upgrade).filter(|poll| !poll.has_failed()) {
+            return poll;
         }
-        Err(answer.nonsense("out of revisions"))
+        polls.retain(|_, poll| poll.strong_count() > 0);
+        let poll = Arc::new(Poll::start(self.wire.clone(), namespace, self.every));
+        polls.insert(namespace.to_owned(), Arc::downgrade(&poll));
+        poll
     }
-}
-
-/// Of everything and of what changed. A namespace is a word below `/eureka`, where the registry has any.
-fn paths(query: &Query) -> (String, String) {
-    let namespace = query.service.namespace.as_str();
-    let base = match namespace.eq_ignore_ascii_case(switchboard_model::DEFAULT_NAMESPACE) {
-        true => "/eureka/apps/".to_owned(),
-        false => format!("/eureka/{}/apps/", segment(namespace)),
-    };
-    (base.clone(), format!("{base}delta"))
 }
 
 #[async_trait]
@@ -99,10 +79,23 @@ impl Feed for Eureka {
     }
 
     async fn follow(&self, query: &Query, publisher: &Publisher) -> FeedError {
-        match self.run(query, publisher).await {
-            Ok(never) => match never {},
-            Err(error) => FeedError::new(error),
+        let poll = self.poll(query.service.namespace.as_str());
+        let mut news = poll.news();
+        for revision in 1.. {
+            let now = news.borrow_and_update().clone();
+            match now {
+                None => {}
+                Some(Err(why)) => return FeedError::new(why),
+                Some(Ok(known)) => match known.instances(&query.service) {
+                    Ok(instances) => drop(publisher.publish(instances, revision)),
+                    Err(error) => return FeedError::new(format_args!("{}: {error}", self.name)),
+                },
+            }
+            if news.changed().await.is_err() {
+                break;
+            }
         }
+        FeedError::new("the poll has ended")
     }
 }
 

@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: the load generator against the release build on this machine.
 //!
 //! `cargo xtask bench consul` puts a real Consul beside it: the program that `CONSUL_BIN` names, or else one that is built
-//! from the modules pinned in `bench/peers`. `cargo xtask bench balance` says what a pick costs beside tower's.
+//! from the modules pinned in `bench/peers`. `cargo xtask bench eureka` puts a real Eureka server beside it: the jar that
+//! `EUREKA_JAR` names, or else the one of `conformance/eureka/java`. `cargo xtask bench balance` says what a pick costs
+//! beside tower's.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -45,6 +47,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool
             }
             rest
         }
+        Some((word, rest)) if word == "eureka" => {
+            table.arg("eureka").arg("--eureka-jar").arg(eureka(workspace)?);
+            rest
+        }
         _ => {
             table.arg("table");
             args
@@ -69,4 +75,20 @@ fn peer(workspace: &Workspace, name: &str, variable: &str) -> anyhow::Result<Pat
         }
     }
     Ok(built)
+}
+
+/// The real Eureka server, as the drivers of `conformance/eureka` have it.
+fn eureka(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os("EUREKA_JAR") {
+        return std::path::absolute(named).context("where it is");
+    }
+    let scratch = workspace.target.join("conformance");
+    std::fs::create_dir_all(&scratch)?;
+    let conformance = workspace.root.join("conformance");
+    let mut build = Command::new("python3");
+    build.arg("-B").arg(conformance.join("maven.py")).arg(conformance.join("eureka/java"));
+    if !process::succeeds(build.env("SWITCHBOARD_CONFORMANCE_DIR", &scratch))? {
+        bail!("the real Eureka server does not build; EUREKA_JAR would name one");
+    }
+    Ok(scratch.join("maven-eureka/server/target/server.jar"))
 }

@@ -69,8 +69,10 @@ const DRIVERS: &[Driver] = &[
     always("eureka/scenario", Tool::Python, "scenario.py"),
     always("eureka/spring", Tool::Python, "spring.py"),
     always("eureka/others", Tool::Python, "others.py"),
+    always("eureka/ribbon", Tool::Python, "ribbon.py"),
     always("eureka/oracle", Tool::Python, "oracle/run.py"),
     always("eureka/node", Tool::Node, "node/scenario.mjs"),
+    on_demand("eureka/cluster", Tool::Python, "cluster.py"),
 ];
 
 /// Far above what a driver needs; a driver that hangs is a failure, not a hung run.

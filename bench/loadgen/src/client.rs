@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 const FIRST_INBOX_BYTES: usize = 16 * 1024;
-const LARGEST_REPLY_BYTES: usize = 4 * 1024 * 1024;
+const LARGEST_REPLY_BYTES: usize = 32 * 1024 * 1024;
 const MOST_HEADERS: usize = 32;
 
 pub(crate) struct Connection {
@@ -25,6 +25,12 @@ pub(crate) struct Reply<'a> {
     /// Consul's `X-Consul-Index`.
     pub(crate) index: Option<u64>,
     pub(crate) body: &'a [u8],
+}
+
+impl Reply<'_> {
+    pub(crate) fn is_fine(&self) -> bool {
+        matches!(self.status, 200 | 204)
+    }
 }
 
 impl Connection {
@@ -150,6 +156,7 @@ impl Head {
             }
         }
         let status = response.code.context("a reply without a status")?;
+        let body = if status == 204 { Some(Length::Known(0)) } else { body };
         let body = body.context("a reply without a length: its end cannot be seen")?;
         Ok(Some(Self { status, bytes: length, body, index, content_type }))
     }
@@ -176,14 +183,14 @@ impl Caller {
         Ok(Self { runtime, connection })
     }
 
-    /// Anything but 200 is an error that carries the beginning of the server's words.
+    /// Anything but 200 and 204 is an error that carries the beginning of the server's words.
     pub(crate) fn call(&mut self, request: &[u8]) -> Result<OwnedReply> {
         let exchange = self.connection.exchange(request);
         let reply = self
             .runtime
             .block_on(async { tokio::time::timeout(Self::PATIENCE, exchange).await })
             .context("no reply in time")??;
-        ensure!(reply.status == 200, "{}", refusal(&reply));
+        ensure!(reply.is_fine(), "{}", refusal(&reply));
         let (content_type, body) = (reply.content_type.to_owned(), reply.body.to_vec());
         Ok(OwnedReply { content_type, index: reply.index, body })
     }

@@ -203,7 +203,7 @@ async fn ask(mut connection: Connection, mut script: Box<dyn Script>, stage: &St
     while !stage.is(Stage::OVER) && refusals < MOST_REFUSALS && script.next(&mut request) {
         let sent = Instant::now();
         match connection.exchange(&request).await {
-            Ok(reply) if reply.status == 200 => {
+            Ok(reply) if reply.is_fine() => {
                 if stage.is(Stage::MEASURE) {
                     ledger.open().answered(sent.elapsed());
                     stage.answered.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,9 @@
 mod append;
 mod ceiling;
 mod client;
+mod compared;
 mod consul;
+mod eureka;
 mod load;
 mod machine;
 mod process;
@@ -44,6 +46,8 @@ enum Command {
     Table(rows::TableOptions),
     /// The same requests to a real Consul and to the registry, side by side.
     Consul(consul::ConsulOptions),
+    /// The same requests to a real Eureka server of Spring's and to the registry, side by side.
+    Eureka(eureka::EurekaOptions),
     /// The bare server that rows are compared with; `table` starts it by itself.
     CeilingHttp(ceiling::CeilingOptions),
 }
@@ -52,6 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Table(options) => rows::run(&options),
         Command::Consul(options) => consul::run(&options),
+        Command::Eureka(options) => eureka::run(&options),
         Command::CeilingHttp(options) => ceiling::serve(&options).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -92,7 +92,7 @@ fn several<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 }
 
 /// Everything, by application and id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known(BTreeMap<(String, String), Info>);
 
 impl Known {

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use futures_util::StreamExt;
 
 use super::servers::{Running, Side};
-use super::table::{Compared, Figures};
 use super::words::{SERVICE_SIZE, agent_register, service_of};
 use super::{Setup, measured};
 use crate::client::Connection;
+use crate::compared::{Compared, Figures};
 use crate::load::{new_histogram, share_of};
 use crate::requests;
 use crate::table::{Latency, Unit, thousands};

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 
-use super::pair::{Pair, Rounds};
+use super::pair::Pair;
 use super::servers::Running;
-use super::table::Compared;
 use super::words::put;
 use super::{Setup, measured};
+use crate::compared::{Compared, Rounds};
 use crate::load::{Outcome, new_histogram};
 use crate::process::Process;
 use crate::server_process::{free_address, last_words, new_data_dir};

@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use super::pair::Pair;
 use super::servers::Running;
-use super::table::Compared;
 use super::words::{self, Each, SERVICE_SIZE, agent_register, catalog_register, id_of, service_of};
 use super::{Setup, measured};
+use crate::compared::Compared;
 use crate::load::Scripts;
 use crate::requests::{self, Repeat};
 use crate::table::thousands;

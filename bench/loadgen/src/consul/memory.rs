@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::servers::{Running, Side};
-use super::table::{Compared, Figures};
 use super::words::{SERVICE_SIZE, catalog_register, service_of};
 use super::{Setup, measured};
+use crate::compared::{Compared, Figures};
 use crate::table::{Unit, thousands};
 
 pub(super) fn rows(setup: &Setup) -> Vec<Compared> {

@@ -8,7 +8,6 @@ mod http;
 mod memory;
 mod pair;
 mod servers;
-mod table;
 mod words;
 
 use std::path::PathBuf;
@@ -18,9 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::compared::{self, Compared};
 use crate::machine::Machine;
 use crate::{process, rows};
-use table::Compared;
 
 #[derive(Args)]
 pub(crate) struct ConsulOptions {
@@ -141,9 +140,9 @@ pub(crate) fn run(options: &ConsulOptions) -> Result<ExitCode> {
             compared.extend(group.measure(&setup));
         }
     }
-    table::print(&machine, &compared);
+    compared::print(&machine, "Consul", &compared);
     if let Some(file) = &options.json {
-        table::save(file, &machine, &compared)?;
+        compared::save(file, &machine, &compared)?;
     }
     let failed = compared.iter().any(|row| row.failure.is_some());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
