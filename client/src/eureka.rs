@@ -87,7 +87,7 @@ impl Feed for Eureka {
                 None => {}
                 Some(Err(why)) => return FeedError::new(why),
                 Some(Ok(known)) => match known.instances(&query.service) {
-                    Ok(instances) => drop(publisher.publish(instances, revision)),
+                    Ok(instances) => publisher.publish(instances, revision),
                     Err(error) => return FeedError::new(format_args!("{}: {error}", self.name)),
                 },
             }
