@@ -44,7 +44,7 @@ pub struct Instance {
     pub metadata: Metadata,
     /// Share of traffic relative to the other instances of the service; 0 takes no new traffic.
     pub weight: u32,
-    /// The same while it is served with warnings. None: no other share.
+    /// The same while it is served with warnings. None: no other share. A registration without one leaves it as it was.
     pub warning_weight: Option<u32>,
     pub zone: Option<Arc<str>>,
     pub lifecycle: Lifecycle,
