@@ -10,7 +10,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::facade::{Listening, Stop};
 use crate::listen::{Listen, ListenError, Peer, not_bound};
@@ -110,9 +110,27 @@ where
 {
     let mut serving = JoinSet::new();
     for socket in datagrams.sockets {
-        serving.spawn(serve_socket(Arc::new(socket), meters.clone(), handler.clone(), stop.clone()));
+        serving.spawn(keep_serving(Arc::new(socket), meters.clone(), handler.clone(), stop.clone()));
     }
     while serving.join_next().await.is_some() {}
+}
+
+/// One datagram that crashes the handler is lost, and neither are those behind it nor the socket's share of the clients.
+async fn keep_serving<H>(socket: Arc<UdpSocket>, meters: DatagramMeters, handler: H, stop: Stop)
+where
+    H: Fn(&[u8], Peer, &mut Vec<u8>) -> Answered + Clone + Send + 'static,
+{
+    loop {
+        let serving = serve_socket(socket.clone(), meters.clone(), handler.clone(), stop.clone());
+        match AbortOnDropHandle::new(tokio::spawn(serving)).await {
+            Ok(()) => return,
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "the handler of a datagram crashed; the next one is waited for");
+            }
+            // The process ends.
+            Err(_) => return,
+        }
+    }
 }
 
 async fn serve_socket<H>(socket: Arc<UdpSocket>, meters: DatagramMeters, handler: H, stop: Stop)

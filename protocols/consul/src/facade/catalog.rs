@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_model::{Name, Revision, Selector};
-use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
+use switchboard_registry::{InstanceView, NodeFacts, NodeView, Snapshot, View, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
@@ -29,11 +29,12 @@ pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refu
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::NODE)?;
-    let index = |view: &switchboard_registry::View| match has_nodeless(view) {
+    // Nodes that nobody registered are there for as long as instances name them.
+    let index = |view: &View| match has_nodeless(view) || has_unregistered(view) {
         true => Index::Shared(view.touched().nodes.max(view.touched().instances)),
         false => Index::Exact(view.touched().nodes),
     };
-    let wakes = |what: &What| is_node(what) || is_nodeless_move(what);
+    let wakes = |what: &What| is_node(what) || is_on_unregistered(what);
     let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
     let nodes = view
         .nodes(Bound::Unbounded)
@@ -56,11 +57,14 @@ pub(super) fn has_nodeless(view: &Snapshot) -> bool {
     services.any(|service| service.instances().next().is_some_and(|view| view.key().node.is_none()))
 }
 
-fn is_nodeless_move(what: &What) -> bool {
-    match what {
-        What::Instance { before: Some(_), after: Some(_) } => false,
-        _ => what.instance().is_some_and(|view| view.key().node.is_none()),
-    }
+fn has_unregistered(view: &Snapshot) -> bool {
+    view.nodes(Bound::Unbounded).any(|node| node.facts.node.is_none())
+}
+
+/// An instance came, went or was registered anew, and its node is one that nobody registered.
+fn is_on_unregistered(what: &What) -> bool {
+    let is_registered = |view: &InstanceView| view.node.as_ref().is_some_and(|facts| facts.node.is_some());
+    is_registration(what) && what.instance().is_some_and(|view| !is_registered(view))
 }
 
 pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
@@ -69,9 +73,7 @@ pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a In
 
 pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
-    let everywhere = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
-    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().instances);
-    let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
+    let (view, index) = state.settle_services(&ask).await?;
     if filter.is_none() && !ask.has("node-meta") {
         // Everything that shows in it is in the instances, so it is encoded once for each time that one was written.
         let kept = state.all_services.at(view.touched().instances, || {
@@ -167,7 +169,7 @@ fn fits_filter(filter: &Filter, row: &Value) -> Result<bool, Refusal> {
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
-    let (view, index) = state.settle_service(&ask, name).await?;
+    let (view, index) = state.settle_rows(&ask, name).await?;
     let server = state.here.server(&view)?;
     let rows = with_server(&view, server.as_ref(), name).filter(|view| fits(&ask, view));
     let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
@@ -213,14 +215,26 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
 type OnNode<'a> = (wire::Node<'a>, Vec<wire::Service<'a>>);
 
 impl State {
-    async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(switchboard_registry::View, u64), Refusal> {
+    async fn settle_services(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
+        if ask.has("node-meta") {
+            let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
+            let wakes = |what: &What| is_node(what) || is_registration(what);
+            return self.settle(ask, || Selector::Everything, wakes, index).await;
+        }
+        let all = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
+        self.settle(ask, all, is_registration, |view| Index::Exact(view.touched().instances)).await
+    }
+
+    async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
+        if is_nodeless(name) {
+            let is_there = |view: &Arc<InstanceView>| view.key().node.is_none();
+            let wakes = |what: &What| is_registration(what) && what.instance().is_some_and(is_there);
+            return self.settle(ask, || Selector::Everything, wakes, index).await;
+        }
         let key = State::node_key(name)?;
-        let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
-        let index = |view: &switchboard_registry::View| {
-            Index::Shared(view.touched().nodes.max(view.touched().instances))
-        };
         let wakes = |what: &What| is_node(what) || is_registration(what);
-        self.settle(ask, selector, wakes, index).await
+        self.settle(ask, || Selector::Node(key.clone()), wakes, index).await
     }
 
     /// A node and the services on it. None: there is no such node.
@@ -247,8 +261,31 @@ impl State {
     }
 }
 
-fn is_node(what: &What) -> bool {
-    matches!(what, What::Node { .. })
+/// A node came, went, or was registered anew; what its checks say is another matter.
+pub(super) fn is_node(what: &What) -> bool {
+    match what {
+        What::Node { before: Some(before), after: Some(after) } => {
+            registered(Some(before)) != registered(Some(after))
+        }
+        What::Node { .. } => true,
+        What::Instance { .. } | What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
+    }
+}
+
+/// When a node was registered last.
+fn registered(facts: Option<&Arc<NodeFacts>>) -> Option<Revision> {
+    facts?.node.as_ref().map(|node| node.modified)
+}
+
+/// A row of `catalog/service` came, went, or reads otherwise: an instance, or the node that it is on.
+pub(super) fn is_row(what: &What) -> bool {
+    let node_changed = match what {
+        What::Instance { before: Some(before), after: Some(after) } => {
+            registered(before.node.as_ref()) != registered(after.node.as_ref())
+        }
+        _ => false,
+    };
+    node_changed || is_registration(what)
 }
 
 /// An instance came, went, or was registered anew; its health is another matter.

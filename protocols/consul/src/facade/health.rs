@@ -5,8 +5,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use switchboard_model::{Name, Revision, Selector, ServiceKey};
-use switchboard_registry::{InstanceView, Snapshot, What};
+use switchboard_registry::{InstanceView, Snapshot, View, What};
 
+use super::catalog::{is_node, is_row};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
@@ -165,35 +166,57 @@ pub(super) fn is_health(what: &What) -> bool {
     }
 }
 
+/// What of a service an answer shows.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// Its rows in the catalogue, in which checks do not show.
+    Rows,
+    All,
+}
+
 impl State {
-    pub(super) async fn settle_service(
-        &self,
-        ask: &Ask,
-        name: &str,
-    ) -> Result<(switchboard_registry::View, u64), Refusal> {
+    pub(super) async fn settle_service(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, Part::All).await
+    }
+
+    pub(super) async fn settle_rows(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, Part::Rows).await
+    }
+
+    async fn settle_part(&self, ask: &Ask, name: &str, part: Part) -> Result<(View, u64), Refusal> {
         let namespace = Name::default_namespace();
         let key = ServiceKey { service: Name::parse("service", name)?, namespace };
-        let index = |view: &switchboard_registry::View| {
+        let found = |revision| match part {
+            Part::All => Index::Exact(revision),
+            // Checks are its neighbours there.
+            Part::Rows => Index::Shared(revision),
+        };
+        let index = |view: &View| {
             let service = view.service(key.namespace.as_str(), name).map(|service| service.revision);
             match (service, self.here.server_revision(view, name)) {
-                (Some(service), own) => Index::Exact(service.max(own.unwrap_or(Revision::ZERO))),
-                (None, Some(own)) => Index::Exact(own),
+                (Some(service), own) => found(service.max(own.unwrap_or(Revision::ZERO))),
+                (None, Some(own)) => found(own),
                 // Absence is news only when the service was there.
                 (None, None) => Index::Shared(view.touched().extinction),
             }
         };
         if !name.eq_ignore_ascii_case(SERVER) {
-            return self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await;
+            let wakes = |what: &What| part == Part::All || is_row(what);
+            return self.settle(ask, || Selector::Service(key.clone()), wakes, index).await;
         }
+        // This registry itself is among them, as long as its node is.
+        let own = self.here.own().key();
+        let selector =
+            || Selector::AnyOf([Selector::Service(key.clone()), Selector::Node(own.clone())].into());
         let wakes = |what: &What| match what {
-            What::Instance { before, after } => {
-                let mut both = before.iter().chain(after);
-                both.any(|view| view.key().service.as_str().eq_ignore_ascii_case(SERVER))
+            What::Instance { .. } => {
+                let is_meant = |view: &Arc<InstanceView>| view.key().service == key.service;
+                what.instance().is_some_and(is_meant) && (part == Part::All || is_row(what))
             }
-            What::Node { .. } => true,
+            What::Node { .. } => part == Part::All || is_node(what),
             What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
         };
-        self.settle(ask, || Selector::Everything, wakes, index).await
+        self.settle(ask, selector, wakes, index).await
     }
 }
 

@@ -69,8 +69,11 @@ async fn every_query_says_how_far_it_can_be_trusted() {
             assert_eq!(answer.headers[name], value, "{path} {name}");
         }
     }
-    let bad = world.get("/v1/catalog/nodes?max_stale=soon").await;
-    assert_eq!((bad.status, bad.text()), (StatusCode::BAD_REQUEST, "Invalid max_stale value \"soon\""));
+    for also in ["", "stale&", "consistent&", "stale&consistent&"] {
+        let bad = world.get(&format!("/v1/catalog/nodes?{also}max_stale=soon")).await;
+        let expected = (StatusCode::BAD_REQUEST, "Invalid max_stale value \"soon\"");
+        assert_eq!((bad.status, bad.text()), expected, "{also}");
+    }
 }
 
 #[tokio::test]
