@@ -115,7 +115,7 @@ where
     while serving.join_next().await.is_some() {}
 }
 
-/// One datagram that crashes the handler is lost, and neither are those behind it nor the socket's share of the clients.
+/// A datagram that crashes the handler is lost with those that were received along with it, and that is all: the socket goes on.
 async fn keep_serving<H>(socket: Arc<UdpSocket>, meters: DatagramMeters, handler: H, stop: Stop)
 where
     H: Fn(&[u8], Peer, &mut Vec<u8>) -> Answered + Clone + Send + 'static,
@@ -200,6 +200,36 @@ mod tests {
                 Answered::Now
             }
         }
+    }
+
+    /// The socket went silent, and with it its share of the clients.
+    #[tokio::test]
+    async fn a_datagram_that_crashes_the_handler_is_the_only_one_that_is_lost() {
+        let datagrams = Datagrams::bind("echo", &listen("127.0.0.1:0", false), 1).unwrap();
+        let (address, stop) = (datagrams.address(), Stop::new());
+        let fragile = |datagram: &[u8], peer: Peer, answer: &mut Vec<u8>| match datagram {
+            b"crash" => panic!("on purpose"),
+            datagram => echo(datagram, peer, answer),
+        };
+        let serving =
+            tokio::spawn(serve_datagrams(datagrams, DatagramMeters::default(), fragile, stop.clone()));
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(address).await.unwrap();
+        let mut buffer = [0; 16];
+        for _ in 0..3 {
+            socket.send(b"crash").await.unwrap();
+            // One that is received along with it may be lost, too.
+            let length = loop {
+                socket.send(b"well").await.unwrap();
+                let said = tokio::time::timeout(Duration::from_millis(200), socket.recv(&mut buffer)).await;
+                if let Ok(length) = said {
+                    break length.unwrap();
+                }
+            };
+            assert_eq!(buffer.get(..length), Some(&b"well"[..]));
+        }
+        stop.cancel();
+        serving.await.unwrap();
     }
 
     #[tokio::test]
