@@ -291,9 +291,9 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
     ask.check_enterprise(
         !["/v1/catalog/nodes", "/v1/coordinate/nodes", "/v1/status/leader"].contains(&path),
     )?;
-    // What is written into the catalogue says itself where it belongs.
-    let says_itself = path.starts_with("/v1/agent/") || CATALOG_WRITES.contains(&path);
-    if !says_itself && !path.ends_with("/datacenters") {
+    // What an agent says is of no datacenter, and what is written into the catalogue says itself where it belongs.
+    let is_of_agent = path.starts_with("/v1/agent/") || path == "/v1/event/list";
+    if !is_of_agent && !CATALOG_WRITES.contains(&path) && !path.ends_with("/datacenters") {
         ask.check_datacenter(&state.here.datacenter)?;
     }
     let freshness = Freshness::of(path, &ask)?;

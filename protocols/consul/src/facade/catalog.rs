@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_model::{Name, Revision, Selector};
-use switchboard_registry::{InstanceView, NodeFacts, NodeView, Snapshot, View, What};
+use switchboard_registry::{InstanceView, NodeView, Snapshot, View, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
@@ -21,7 +21,7 @@ use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::{wakes, wire};
 
 pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&[&state.here.datacenter]))
@@ -34,7 +34,7 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         true => Index::Shared(view.touched().nodes.max(view.touched().instances)),
         false => Index::Exact(view.touched().nodes),
     };
-    let wakes = |what: &What| is_node(what) || is_on_unregistered(what);
+    let wakes = |what: &What| wakes::node(what) || wakes::on_unregistered(what);
     let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
     let nodes = view
         .nodes(Bound::Unbounded)
@@ -59,12 +59,6 @@ pub(super) fn has_nodeless(view: &Snapshot) -> bool {
 
 fn has_unregistered(view: &Snapshot) -> bool {
     view.nodes(Bound::Unbounded).any(|node| node.facts.node.is_none())
-}
-
-/// An instance came, went or was registered anew, and its node is one that nobody registered.
-fn is_on_unregistered(what: &What) -> bool {
-    let is_registered = |view: &InstanceView| view.node.as_ref().is_some_and(|facts| facts.node.is_some());
-    is_registration(what) && what.instance().is_some_and(|view| !is_registered(view))
 }
 
 pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
@@ -218,22 +212,22 @@ impl State {
     async fn settle_services(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
         if ask.has("node-meta") {
             let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
-            let wakes = |what: &What| is_node(what) || is_registration(what);
+            let wakes = |what: &What| wakes::node(what) || wakes::registration(what);
             return self.settle(ask, || Selector::Everything, wakes, index).await;
         }
         let all = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
-        self.settle(ask, all, is_registration, |view| Index::Exact(view.touched().instances)).await
+        self.settle(ask, all, wakes::registration, |view| Index::Exact(view.touched().instances)).await
     }
 
     async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
         let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
         if is_nodeless(name) {
             let is_there = |view: &Arc<InstanceView>| view.key().node.is_none();
-            let wakes = |what: &What| is_registration(what) && what.instance().is_some_and(is_there);
+            let wakes = |what: &What| wakes::registration(what) && what.instance().is_some_and(is_there);
             return self.settle(ask, || Selector::Everything, wakes, index).await;
         }
         let key = State::node_key(name)?;
-        let wakes = |what: &What| is_node(what) || is_registration(what);
+        let wakes = |what: &What| wakes::node(what) || wakes::registration(what);
         self.settle(ask, || Selector::Node(key.clone()), wakes, index).await
     }
 
@@ -258,43 +252,5 @@ impl State {
         let members = server.into_iter().chain(members);
         let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
         Ok(Some((wire, members.map(|view| service_to_wire(view)).collect())))
-    }
-}
-
-/// A node came, went, or was registered anew; what its checks say is another matter.
-pub(super) fn is_node(what: &What) -> bool {
-    match what {
-        What::Node { before: Some(before), after: Some(after) } => {
-            registered(Some(before)) != registered(Some(after))
-        }
-        What::Node { .. } => true,
-        What::Instance { .. } | What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
-    }
-}
-
-/// When a node was registered last.
-fn registered(facts: Option<&Arc<NodeFacts>>) -> Option<Revision> {
-    facts?.node.as_ref().map(|node| node.modified)
-}
-
-/// A row of `catalog/service` came, went, or reads otherwise: an instance, or the node that it is on.
-pub(super) fn is_row(what: &What) -> bool {
-    let node_changed = match what {
-        What::Instance { before: Some(before), after: Some(after) } => {
-            registered(before.node.as_ref()) != registered(after.node.as_ref())
-        }
-        _ => false,
-    };
-    node_changed || is_registration(what)
-}
-
-/// An instance came, went, or was registered anew; its health is another matter.
-fn is_registration(what: &What) -> bool {
-    match what {
-        What::Instance { before: Some(before), after: Some(after) } => {
-            before.instance.modified != after.instance.modified
-        }
-        What::Instance { .. } => true,
-        What::Node { .. } | What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use switchboard_model::{Name, Revision, Selector, ServiceKey};
 use switchboard_registry::{InstanceView, Snapshot, View, What};
 
-use super::catalog::{is_node, is_row};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
@@ -17,7 +16,7 @@ use crate::identity::NODELESS;
 use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::{wakes, wire};
 
 /// The form of an encoded answer, where one is kept beside the service.
 const ALL: u64 = 0;
@@ -98,7 +97,7 @@ pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
-    let (view, index) = state.settle_service(&ask, name).await?;
+    let (view, index) = state.settle_checks(&ask, name).await?;
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
@@ -115,7 +114,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let key = State::node_key(name)?;
     let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
     let (view, index) =
-        state.settle(&ask, selector, is_health, |view| Index::Shared(all_health(view))).await?;
+        state.settle(&ask, selector, wakes::check, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
     if is_nodeless(name) {
         let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
@@ -133,9 +132,10 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let word = ask.rest("Missing check state")?.to_ascii_lowercase();
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
-    let (view, index) = state
-        .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
-        .await?;
+    let by_node = ask.has("node-meta");
+    let wakes = |what: &What| wakes::check(what) || (by_node && wakes::node(what));
+    let (view, index) =
+        state.settle(&ask, || Selector::Everything, wakes, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
     let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace));
     for node in nodes.filter(|node| fits_node(&ask, Some(&node.facts))) {
@@ -159,19 +159,24 @@ pub(super) fn all_health(at: &Snapshot) -> switchboard_model::Revision {
     touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
 }
 
-pub(super) fn is_health(what: &What) -> bool {
-    match what {
-        What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
-        What::Lease { .. } | What::Entry { .. } => false,
-    }
-}
-
 /// What of a service an answer shows.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     /// Its rows in the catalogue, in which checks do not show.
     Rows,
+    /// The checks of its instances, in which the nodes do not show.
+    Checks,
     All,
+}
+
+impl Part {
+    fn wakes(self, what: &What) -> bool {
+        match self {
+            Part::Rows => wakes::row(what) || wakes::node(what),
+            Part::Checks => wakes::own_check(what),
+            Part::All => wakes::health(what),
+        }
+    }
 }
 
 impl State {
@@ -183,13 +188,17 @@ impl State {
         self.settle_part(ask, name, Part::Rows).await
     }
 
+    async fn settle_checks(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, if ask.has("node-meta") { Part::All } else { Part::Checks }).await
+    }
+
     async fn settle_part(&self, ask: &Ask, name: &str, part: Part) -> Result<(View, u64), Refusal> {
         let namespace = Name::default_namespace();
         let key = ServiceKey { service: Name::parse("service", name)?, namespace };
         let found = |revision| match part {
             Part::All => Index::Exact(revision),
-            // Checks are its neighbours there.
-            Part::Rows => Index::Shared(revision),
+            // The rest of it are neighbours.
+            Part::Rows | Part::Checks => Index::Shared(revision),
         };
         let index = |view: &View| {
             let service = view.service(key.namespace.as_str(), name).map(|service| service.revision);
@@ -201,21 +210,15 @@ impl State {
             }
         };
         if !name.eq_ignore_ascii_case(SERVER) {
-            let wakes = |what: &What| part == Part::All || is_row(what);
-            return self.settle(ask, || Selector::Service(key.clone()), wakes, index).await;
+            let selector = || Selector::Service(key.clone());
+            return self.settle(ask, selector, |what| part.wakes(what), index).await;
         }
         // This registry itself is among them, as long as its node is.
         let own = self.here.own().key();
         let selector =
             || Selector::AnyOf([Selector::Service(key.clone()), Selector::Node(own.clone())].into());
-        let wakes = |what: &What| match what {
-            What::Instance { .. } => {
-                let is_meant = |view: &Arc<InstanceView>| view.key().service == key.service;
-                what.instance().is_some_and(is_meant) && (part == Part::All || is_row(what))
-            }
-            What::Node { .. } => part == Part::All || is_node(what),
-            What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
-        };
+        let is_meant = |view: &Arc<InstanceView>| view.key().service == key.service;
+        let wakes = |what: &What| what.instance().is_none_or(is_meant) && part.wakes(what);
         self.settle(ask, selector, wakes, index).await
     }
 }

@@ -153,6 +153,39 @@ async fn a_check_wakes_nobody_who_does_not_see_it() {
     }
 }
 
+/// A list of checks was told anew with every service and node that has none.
+#[tokio::test]
+async fn checks_are_woken_by_checks_only() {
+    let world = world().await;
+    world.register(r#"{"Name":"web","Check":{"TTL":"30s"}}"#).await;
+    world.put("/v1/agent/check/register", r#"{"Name":"disk","TTL":"30s"}"#).await;
+    let paths = ["/v1/health/state/any", "/v1/health/node/here", "/v1/health/checks/web"];
+    let waiting = paths.map(|path| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let index = world.get(path).await.index();
+            (path, world.get(&format!("{path}?index={index}&wait=60s")).await)
+        })
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.register(r#"{"Name":"plain"}"#).await;
+    world.put("/v1/catalog/register", r#"{"Node":"n1","Address":"10.0.0.1"}"#).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.put("/v1/agent/check/pass/service:web?note=news", "").await;
+    for waiting in waiting {
+        let (path, answer) = waiting.await.unwrap();
+        assert!(answer.text().contains("news"), "{path} was woken by what has no check: {answer:?}");
+    }
+    // A check of its node is not one of its own.
+    let index = world.get("/v1/health/checks/web").await.index();
+    let waiting = later(&world, &format!("/v1/health/checks/web?index={index}&wait=60s"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.put("/v1/agent/check/pass/disk", "").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.put("/v1/agent/check/warn/service:web?note=later", "").await;
+    assert!(waiting.await.unwrap().text().contains("later"));
+}
+
 #[tokio::test]
 async fn the_registry_as_a_service_is_woken_by_its_own_node_only() {
     let world = world().await;
