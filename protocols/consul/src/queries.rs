@@ -132,3 +132,49 @@ impl Remembered {
         queries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use switchboard_engine_memory::Memory;
+    use switchboard_model::{Annex, Revision};
+    use switchboard_registry::plan::{DeleteEntry, PutEntry};
+    use switchboard_registry::{Caller, OpenGate, Options, Registry};
+
+    use super::*;
+
+    /// All of them were read anew for every write, by the one writer that everyone waits for.
+    #[tokio::test]
+    async fn only_what_was_written_since_is_read_again() {
+        let registry = Registry::open(Arc::new(Memory::new()), Options::default(), Arc::new(OpenGate));
+        registry.loaded().await.unwrap();
+        let caller = Caller::internal("test");
+        let put = |id: &str, name: &str| {
+            let value = serde_json::json!({ "ID": id, "Name": name, "Service": { "Service": "web" } });
+            let entry = Entry {
+                key: key_of(id),
+                value: value.to_string().into(),
+                lease: None,
+                flags: 0,
+                annex: Annex::default(),
+            };
+            registry.submit(&caller, PutEntry { entry, if_revision: None })
+        };
+        for id in ["a", "b", "c"] {
+            put(id, id).await.unwrap();
+        }
+        let remembered = Remembered::default();
+        let view = || registry.view(&caller).unwrap();
+        let first = remembered.at(&view());
+        put("b", "other").await.unwrap();
+        registry.submit(&caller, DeleteEntry { key: key_of("c"), if_revision: None }).await.unwrap();
+        let second = remembered.at(&view());
+        let is_same = |id: &str| match (first.known(id), second.known(id)) {
+            (Some(first), Some(second)) => Some(Arc::ptr_eq(first, second)),
+            _ => None,
+        };
+        assert_eq!((is_same("a"), is_same("b"), is_same("c")), (Some(true), Some(false), None));
+        assert!(second.resolve("other").unwrap().is_some() && second.resolve("b").unwrap().is_some());
+        assert!(Arc::ptr_eq(&second, &remembered.at(&view())));
+        assert!(second.known("b").unwrap().query.modify_index > Revision(3).0);
+    }
+}
