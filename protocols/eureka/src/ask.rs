@@ -17,6 +17,9 @@ use crate::path::Place;
 use crate::refusal::Refusal;
 use crate::wire::{Dialect, Form, InstanceInfo, TooLarge, instance_from_json, instance_from_xml, unpack};
 
+/// Longer than any that the model takes. What the limit has room for is a peer's batch of many of them.
+const LONGEST_INSTANCE: usize = 1024 * 1024;
+
 /// A request, its body not yet read.
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -89,9 +92,9 @@ impl Ask {
         text.parse().map(Some).map_err(|_| Refusal::bad("lastDirtyTimestamp: must be a number"))
     }
 
-    /// The body, unpacked, within the limits.
-    pub(crate) async fn bytes(&mut self, limits: &Limits) -> Result<Bytes, Refusal> {
-        let limited = Limited::new(&mut self.body, limits.body_bytes);
+    /// The body, unpacked; before and after that at most so long.
+    pub(crate) async fn bytes(&mut self, limits: &Limits, most: usize) -> Result<Bytes, Refusal> {
+        let limited = Limited::new(&mut self.body, most);
         let bytes = match tokio::time::timeout(limits.body_timeout.0, limited.collect()).await {
             Ok(Ok(collected)) => collected.to_bytes(),
             Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
@@ -103,7 +106,7 @@ impl Ask {
         match self.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
             None => Ok(bytes),
             Some(encoding) if encoding == b"identity" => Ok(bytes),
-            Some(encoding) if encoding == b"gzip" => match unpack(&bytes, limits.body_bytes) {
+            Some(encoding) if encoding == b"gzip" => match unpack(&bytes, most) {
                 Ok(Ok(bytes)) => Ok(bytes.into()),
                 Ok(Err(error)) => Err(Refusal::bad(format!("the body is not gzip: {error}"))),
                 Err(TooLarge) => Err(too_large()),
@@ -117,7 +120,7 @@ impl Ask {
 
     /// An instance, in whichever dialect.
     pub(crate) async fn instance(&mut self, limits: &Limits) -> Result<InstanceInfo, Refusal> {
-        let bytes = self.bytes(limits).await?;
+        let bytes = self.bytes(limits, limits.body_bytes.min(LONGEST_INSTANCE)).await?;
         let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let is_xml = match () {

@@ -64,7 +64,7 @@ impl Pages {
         if let Some((_, bytes)) = slot.at_least(stamp) {
             return Ok(bytes);
         }
-        let plain = page.is_packed.then(|| Page { is_packed: false, ..page });
+        let plain = page.is_packed.then_some(Page { is_packed: false, ..page });
         let plain = plain.and_then(|plain| self.0.read().get(&plain)?.at_least(stamp));
         let (keeps, is_packed) = (slot.clone(), page.is_packed);
         let work: Box<dyn FnOnce() -> (Stamp, Bytes) + Send> = match plain {
@@ -79,9 +79,9 @@ impl Pages {
             *keeps.kept.write() = Some((stamp, bytes.clone()));
             bytes
         };
-        tokio::task::spawn_blocking(encoding)
-            .await
-            .map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("it was not encoded: {why}")))
+        tokio::task::spawn_blocking(encoding).await.map_err(|why| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("it was not encoded: {why}"))
+        })
     }
 
     fn slot(&self, page: &Page) -> Arc<Slot> {

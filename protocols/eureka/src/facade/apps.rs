@@ -25,8 +25,7 @@ pub(crate) async fn all(state: &State, ask: &Ask, is_delta: bool) -> Result<Answ
 pub(crate) fn kept(state: &State, ask: &Ask, is_delta: bool) -> Result<Result<Answer, Wanted>, Refusal> {
     let view = state.view(ask)?;
     let age = if is_delta { state.recent.age() } else { 0 };
-    let page =
-        Page { namespace: ask.namespace.clone(), is_delta, form: ask.form, is_packed: ask.takes_gzip };
+    let page = Page { namespace: ask.namespace.clone(), is_delta, form: ask.form, is_packed: ask.takes_gzip };
     let stamp = (stamp(&view), age);
     Ok(match state.pages.kept(&page, stamp) {
         Some(bytes) => Ok(said(&page, bytes)),

@@ -130,15 +130,7 @@ impl State {
         Ok(self.heard(beat, found, gist))
     }
 
-    fn pass_on(
-        &self,
-        namespace: &Name,
-        app: &str,
-        id: &str,
-        beat: Beat,
-        found: &InstanceView,
-        gist: Gist,
-    ) {
+    fn pass_on(&self, namespace: &Name, app: &str, id: &str, beat: Beat, found: &InstanceView, gist: Gist) {
         if beat.by_peer {
             return;
         }

@@ -81,8 +81,7 @@ fn news(state: &Shared, change: &Change) -> Option<Item> {
         (before, Some(after)) => {
             let same = before.as_ref().is_some_and(|before| {
                 before.instance.modified == after.instance.modified
-                    && (before.health == Health::Lapsed
-                        || status_to_wire(before) == status_to_wire(after))
+                    && (before.health == Health::Lapsed || status_to_wire(before) == status_to_wire(after))
             });
             (is_ours(after) && !same).then(|| registration(after))
         }

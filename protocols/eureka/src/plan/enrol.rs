@@ -119,11 +119,8 @@ impl Enrol {
                 with(&words)?
             }
         };
-        let register = Register {
-            instance,
-            checks: None,
-            keep: Keep::Ttl { ttl: *ttl, linger: self.linger },
-        };
+        let register =
+            Register { instance, checks: None, keep: Keep::Ttl { ttl: *ttl, linger: self.linger } };
         let mut planned = register.plan(at, now)?;
         let key = planned.reply.key;
         plan_check(&mut planned.plan, at, now, &key, status)?;
