@@ -1,7 +1,6 @@
 //! Calls `greeter` by name, ten times, and says what it knows about the instances.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
-use http_body_util::BodyExt;
 use switchboard::{HttpClient, LastKnownGood, Native, SharedOptions};
 
 #[tokio::main]
@@ -13,9 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         SharedOptions { last_known_good: Some(LastKnownGood::in_folder(folder)), ..SharedOptions::default() };
     let http = HttpClient::new(Native::at(&registry)?.source_with(options));
     for i in 0..10 {
-        let answer = http.get(&format!("http://greeter/{i}")).await?;
-        let body = answer.into_body().collect().await?.to_bytes();
-        print!("{}", String::from_utf8_lossy(&body));
+        print!("{}", http.get(&format!("http://greeter/{i}")).await?.text().await?);
     }
     for status in http.status() {
         println!(

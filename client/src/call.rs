@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use switchboard_balance::{NoPick, Request};
-use switchboard_discover::{Backoff, Freshness, Instance, InstanceKey, Name};
+use switchboard_discover::{Backoff, Freshness, Instance, InstanceKey};
 use tokio::time::Instant;
 
 use crate::pool::{Picked, Pool, Shared};
@@ -40,8 +40,8 @@ impl<R> Attempt<R> {
 /// A call that failed, with all that was tried.
 #[derive(Clone, Debug)]
 pub struct CallError {
-    /// Whom it was for.
-    pub service: Name,
+    /// Whom it was for: a service, or the URL as it was given where that names none.
+    pub service: Arc<str>,
     /// Why it was not tried any further.
     pub why: Why,
     /// Each try, in order.
@@ -51,7 +51,7 @@ pub struct CallError {
 }
 
 /// Why a call was not tried any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
     /// There was no instance to try it on.
@@ -67,7 +67,7 @@ pub enum Why {
     /// Its time was up.
     Timeout,
     /// The request itself cannot be sent to anyone.
-    Request(&'static str),
+    Request(Arc<str>),
 }
 
 /// One try that failed.
@@ -86,7 +86,7 @@ pub struct FailedAttempt {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.service)?;
-        match self.why {
+        match &self.why {
             Why::NoInstance(no_pick) => write!(f, "{no_pick}")?,
             Why::NothingKnown => write!(f, "nothing is known about its instances")?,
             Why::NotIdempotent => write!(f, "the call may have had an effect, and is not tried again")?,
@@ -124,6 +124,8 @@ pub(crate) struct Call {
     pub(crate) hash: Option<u64>,
     /// Whether it may be done twice.
     pub(crate) idempotent: bool,
+    /// The longest that this call may take, if that is less than what the pool says.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Pool<S> {
@@ -141,7 +143,7 @@ impl<S: Clone + Send + Sync + 'static> Pool<S> {
     where
         F: Future<Output = Attempt<R>>,
     {
-        run(&self.shared(), Call { hash, idempotent }, attempt).await
+        run(&self.shared(), Call { hash, idempotent, timeout: None }, attempt).await
     }
 }
 
@@ -161,7 +163,9 @@ where
 {
     shared.counts.calls.fetch_add(1, Ordering::Relaxed);
     let begun = Instant::now();
-    let deadline = shared.options.timeout.map(|timeout| begun + timeout);
+    let timeout = [shared.options.timeout, call.timeout].into_iter().flatten().min();
+    // One that is too far away for the clock is none.
+    let deadline = timeout.and_then(|timeout| begun.checked_add(timeout));
     let mut tries = Tries { shared, attempts: Vec::new(), tried: Vec::new(), current: None };
     let work = tries.run(call, &mut attempt);
     let result = match deadline {
@@ -264,7 +268,7 @@ impl<S> Tries<'_, S> {
         // The one that was on its way when the time was up.
         self.failed(None);
         CallError {
-            service: self.shared.query.service.service.clone(),
+            service: Arc::from(self.shared.query.service.service.as_str()),
             why,
             attempts: std::mem::take(&mut self.attempts),
             freshness: self.shared.freshness(),

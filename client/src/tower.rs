@@ -135,7 +135,7 @@ where
         // As long as it was not sent it comes back here.
         let slot = Arc::new(Mutex::new(Some(request)));
         Box::pin(async move {
-            let call = Call { hash, idempotent };
+            let call = Call { hash, idempotent, timeout: None };
             run(&shared, call, |picked| attempt(picked, slot.clone(), protocol.clone())).await
         })
     }

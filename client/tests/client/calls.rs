@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use switchboard::{
-    Algorithm, Fixed, HashKey, HttpClient, HttpOptions, Instance, Native, Policy, PoolOptions, Query, Why,
-    hash_of,
+    Algorithm, Fixed, HashKey, HttpAnswer, HttpClient, HttpOptions, Instance, Native, Policy, PoolOptions,
+    Query, Why, hash_of,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -120,8 +120,8 @@ fn round_robin() -> HttpOptions {
     HttpOptions { pool: PoolOptions { policy, ..HttpOptions::default().pool }, ..HttpOptions::default() }
 }
 
-async fn text(response: Response<impl http_body::Body<Data = Bytes, Error = hyper::Error>>) -> String {
-    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+async fn text(answer: HttpAnswer) -> String {
+    answer.text().await.unwrap()
 }
 
 #[tokio::test]
@@ -232,14 +232,14 @@ async fn k23_the_error_of_a_timeout_tells_every_try_with_its_instance() {
     options.pool.timeout = Some(Duration::from_secs(30));
     let http = HttpClient::with(source.clone(), options.clone());
     let error = http.get("http://users/").await.unwrap_err();
-    assert_eq!((error.why, error.attempts.len()), (Why::Attempts, 3), "{error}");
+    assert_eq!((&error.why, error.attempts.len()), (&Why::Attempts, 3), "{error}");
     let mut ids: Vec<String> = error.attempts.iter().map(|it| it.instance.id.to_string()).collect();
     ids.sort_unstable();
     assert_eq!(ids, ["b0", "b1", "b2"]);
     options.try_timeout = Duration::from_secs(60);
     options.pool.timeout = Some(Duration::from_millis(80));
     let error = HttpClient::with(source, options).get("http://users/").await.unwrap_err();
-    assert_eq!((error.why, error.attempts.len()), (Why::Timeout, 1), "{error}");
+    assert_eq!((&error.why, error.attempts.len()), (&Why::Timeout, 1), "{error}");
     assert!(error.to_string().contains("gave no answer"), "{error}");
 }
 

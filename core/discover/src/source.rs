@@ -19,6 +19,12 @@ pub trait Source: Send + Sync + 'static {
     fn watch(&self, query: &Query) -> Updates;
 }
 
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name()).finish()
+    }
+}
+
 impl<S: Source + ?Sized> Source for Arc<S> {
     fn name(&self) -> &str {
         (**self).name()
