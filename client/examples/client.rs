@@ -5,7 +5,7 @@ use switchboard::{HttpClient, LastKnownGood, Native, SharedOptions};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let registry = std::env::var("SWITCHBOARD_URL").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
+    let registry = std::env::var("SWITCHBOARD_SERVER").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
     let folder = std::env::var("KEEP_IN")
         .map_or_else(|_| std::env::temp_dir().join("switchboard-example"), Into::into);
     let options =

@@ -166,7 +166,7 @@ where
     let timeout = [shared.options.timeout, call.timeout].into_iter().flatten().min();
     // One that is too far away for the clock is none.
     let deadline = timeout.and_then(|timeout| begun.checked_add(timeout));
-    let mut tries = Tries { shared, attempts: Vec::new(), tried: Vec::new(), current: None };
+    let mut tries = Tries { shared, sent: false, attempts: Vec::new(), tried: Vec::new(), current: None };
     let work = tries.run(call, &mut attempt);
     let result = match deadline {
         None => work.await,
@@ -186,6 +186,8 @@ where
 
 struct Tries<'a, S> {
     shared: &'a Shared<S>,
+    /// Whether an instance may have begun with it.
+    sent: bool,
     attempts: Vec<FailedAttempt>,
     tried: Vec<Arc<InstanceKey>>,
     current: Option<(Arc<Instance>, Instant)>,
@@ -196,12 +198,32 @@ impl<S> Tries<'_, S> {
     where
         F: Future<Output = Attempt<R>>,
     {
-        let policy = &self.shared.options.policy.retry;
+        let patience = self.shared.options.patience;
         if self.shared.freshness().is_never()
-            && tokio::time::timeout(self.shared.options.patience, self.shared.ready()).await.is_err()
+            && tokio::time::timeout(patience, self.shared.ready()).await.is_err()
         {
             return Err(Why::NothingKnown);
         }
+        let was_heard = self.shared.was_heard();
+        let result = self.try_each(call, attempt).await;
+        let reached_nobody = matches!(result, Err(Why::Attempts | Why::NoInstance(_))) && !self.sent;
+        if was_heard || !reached_nobody {
+            return result;
+        }
+        // All that was known is what an earlier process kept, and nobody is there any more: the registry may be about to
+        // say who is.
+        if tokio::time::timeout(patience, self.shared.heard()).await.is_err() {
+            return result;
+        }
+        self.tried.clear();
+        self.try_each(call, attempt).await
+    }
+
+    async fn try_each<R, F>(&mut self, call: Call, attempt: &mut impl FnMut(Picked<S>) -> F) -> Result<R, Why>
+    where
+        F: Future<Output = Attempt<R>>,
+    {
+        let policy = &self.shared.options.policy.retry;
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         let mut permit = None;
         for number in 1.. {
@@ -218,6 +240,7 @@ impl<S> Tries<'_, S> {
                 Attempt::Poor(answer) => (None, Some(answer), true),
                 Attempt::Failed { error, sent } => (Some(error), None, sent),
             };
+            self.sent |= sent;
             let stop = if sent && !call.idempotent {
                 Some(Why::NotIdempotent)
             } else if number >= policy.max_attempts {

@@ -44,6 +44,8 @@ pub(crate) struct Target<S> {
 struct Seen {
     freshness: Freshness,
     instances: usize,
+    /// Whether the registry has said anything to this process.
+    was_heard: bool,
 }
 
 #[derive(Debug, Default)]
@@ -138,7 +140,7 @@ impl<S: Clone + Send + Sync + 'static> Pool<S> {
     ) -> Result<Pool<S>, PoolError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| PoolError::NoRuntime)?;
         let balancer = Balancer::new(options.policy.clone(), options.ledger.clone())?;
-        let seen = Seen { freshness: Freshness::Never { cause: None }, instances: 0 };
+        let seen = Seen { freshness: Freshness::Never { cause: None }, instances: 0, was_heard: false };
         let (tell, seen) = watch::channel(seen);
         let shared =
             Arc::new(Shared { balancer, query: query.clone(), options, seen, counts: Counts::default() });
@@ -185,6 +187,17 @@ impl<S> Shared<S> {
         let mut seen = self.seen.clone();
         // Once the pool is dropped there is nothing to wait for.
         let _ = seen.wait_for(|seen| !seen.freshness.is_never()).await;
+    }
+
+    pub(crate) fn was_heard(&self) -> bool {
+        self.seen.borrow().was_heard
+    }
+
+    /// Waits until the registry has said anything to this process.
+    pub(crate) async fn heard(&self) {
+        let mut seen = self.seen.clone();
+        // Once the pool is dropped there is nothing to wait for.
+        let _ = seen.wait_for(|seen| seen.was_heard).await;
     }
 
     pub(crate) fn freshness(&self) -> Freshness {
@@ -243,7 +256,8 @@ impl<S: Clone, F: FnMut(&Instance) -> S> Follower<S, F> {
             self.shared.balancer.update(endpoints, now());
         }
         let instances = set.instances.len();
-        let before = self.tell.send_replace(Seen { freshness: set.freshness.clone(), instances });
+        let was_heard = self.tell.borrow().was_heard || set.freshness.is_fresh();
+        let before = self.tell.send_replace(Seen { freshness: set.freshness.clone(), instances, was_heard });
         if before.freshness != set.freshness || before.instances != instances {
             let service = &self.shared.query.service.service;
             tracing::info!(target: "switchboard::pool", %service, instances, revision = set.revision.0, freshness = ?set.freshness, "instances");

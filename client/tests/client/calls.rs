@@ -298,6 +298,46 @@ async fn calls_go_on_without_the_registry() {
     assert!(error.contains("the last known"), "{error}");
 }
 
+/// What an earlier process kept is wrong meanwhile, and the registry is just a little late: the first call waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_to_instances_that_are_long_gone_waits_for_the_registry_to_say_who_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start().await;
+    let cable = crate::support::Cable::to(server.native).await;
+    let api = Api::at(server.native);
+    let (old, new) = (Backend::start("old").await, Backend::start("new").await);
+    let register =
+        |backend: &Backend| api.call(Method::POST, "/v1/register", Some(native_body(&backend.instance())));
+    let client = || {
+        let last_known_good = Some(switchboard::LastKnownGood::in_folder(folder.path()));
+        let options = switchboard::SharedOptions { last_known_good, ..Default::default() };
+        HttpClient::new(Native::at(&cable.url()).unwrap().source_with(options))
+    };
+    register(&old).await;
+    assert_eq!(text(client().get("http://users/").await.unwrap()).await.split(' ').next(), Some("old"));
+    until("it is kept", || async {
+        let mut files = folder.path().read_dir().unwrap();
+        files.any(|file| file.unwrap().path().extension().is_some_and(|it| it == "json"))
+    })
+    .await;
+    api.call(Method::DELETE, "/v1/instances/old", None).await;
+    register(&new).await;
+    old.kill();
+    until("it is gone", || async { tokio::net::TcpStream::connect(old.address).await.is_err() }).await;
+    cable.cut();
+    let http = client();
+    let call = tokio::spawn({
+        let http = http.clone();
+        async move { text(http.get("http://users/").await.unwrap()).await }
+    });
+    until("the old one was tried", || async {
+        http.status().first().is_some_and(|pool| pool.instances.iter().any(|it| it.latency.is_some()))
+    })
+    .await;
+    cable.mend(server.native);
+    assert!(call.await.unwrap().starts_with("new"), "it was somebody else");
+}
+
 /// go-kit's endpointer never closes what it opened (K18).
 #[tokio::test]
 async fn k18_a_dropped_client_has_no_connections() {
