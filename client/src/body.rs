@@ -13,6 +13,20 @@ use crate::pool::Picked;
 
 /// The body of an answer. The call counts as on its way until the body has ended or is dropped, and for gRPC the status
 /// at its end says how it went.
+///
+/// ```no_run
+/// # async fn example(channel: switchboard::GrpcChannel<tonic::body::Body>, request: http::Request<tonic::body::Body>) {
+/// use http_body_util::BodyExt;
+/// use tower_service::Service;
+///
+/// let mut channel = channel;
+/// let answer = channel.call(request).await.unwrap();
+/// let mut body = answer.into_body();
+/// while let Some(Ok(frame)) = body.frame().await {
+///     println!("{:?}", frame.trailers_ref());
+/// }
+/// # }
+/// ```
 pub struct CallBody<S> {
     /// None: there is none.
     inner: Option<Incoming>,

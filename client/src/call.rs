@@ -10,6 +10,13 @@ use tokio::time::Instant;
 use crate::pool::{Picked, Pool, Shared};
 
 /// How one try of a call ended.
+///
+/// ```
+/// use switchboard::Attempt;
+///
+/// let unsent: Attempt<String> = Attempt::unsent("connection refused");
+/// assert!(matches!(unsent, Attempt::Failed { sent: false, .. }), "it can be tried again, whatever it is");
+/// ```
 #[derive(Debug)]
 pub enum Attempt<R> {
     /// With an answer for the caller.
@@ -38,6 +45,16 @@ impl<R> Attempt<R> {
 }
 
 /// A call that failed, with all that was tried.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard::{Fixed, HttpClient, Why};
+///
+/// let error = HttpClient::new(Fixed::new([])).get("http://users/").await.unwrap_err();
+/// assert!(matches!(error.why, Why::NoInstance(_)));
+/// assert_eq!(error.to_string(), "users: the service has no instances");
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CallError {
     /// Whom it was for: a service, or the URL as it was given where that names none.
@@ -51,6 +68,15 @@ pub struct CallError {
 }
 
 /// Why a call was not tried any further.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard::{Fixed, HttpClient, Why};
+///
+/// let error = HttpClient::new(Fixed::new([])).get("https://users/").await.unwrap_err();
+/// assert!(matches!(error.why, Why::Request(why) if &*why == "services are called by http://"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
@@ -71,6 +97,18 @@ pub enum Why {
 }
 
 /// One try that failed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Fixed, HttpClient, Instance};
+///
+/// // Nobody listens there.
+/// let users = Fixed::new([Instance::new("users", "a", "127.0.0.1", 1)?]);
+/// let error = HttpClient::new(users).get("http://users/").await.unwrap_err();
+/// assert_eq!(error.attempts.len(), 1);
+/// assert_eq!(error.attempts[0].address, "127.0.0.1:1");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FailedAttempt {
     /// On which instance.

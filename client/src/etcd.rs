@@ -24,6 +24,17 @@ use rpc::Rpc;
 ///
 /// An instance is a key `{prefix}/{service}/{id}` whose value has a form. It is a [`Registry`] to register with, and
 /// [`Etcd::source`] watches it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Etcd, HttpClient, Registrar, Registration};
+///
+/// let etcd = Etcd::at("http://10.0.0.1:2379, http://10.0.0.2:2379")?.prefix("/prod/services");
+/// let http = HttpClient::new(etcd.source());
+/// // The key /prod/services/greeter/greeter-10.0.0.5-8080.
+/// let me = Registrar::start(etcd, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Etcd {
     rpc: Rpc,

@@ -201,6 +201,18 @@ where
 }
 
 /// The connection to one instance: made when it is first needed, and again after it broke.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{CallBody, Connection, GrpcChannel};
+/// use tower_service::Service;
+///
+/// type Sent = tonic::body::Body;
+/// type Answer = http::Response<CallBody<Connection<Sent>>>;
+/// fn is_a_channel(_: impl Service<http::Request<Sent>, Response = Answer>) {}
+/// is_a_channel(GrpcChannel::<Sent>::to("switchboard:///greeter")?);
+/// # Ok(()) }
+/// ```
 pub struct Connection<B> {
     inner: Arc<Inner<B>>,
 }

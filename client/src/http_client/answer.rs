@@ -198,6 +198,17 @@ impl fmt::Debug for HttpAnswer {
 }
 
 /// The body of an [`HttpAnswer`], part by part.
+///
+/// ```no_run
+/// # async fn example(http: switchboard::HttpClient) -> Result<(), Box<dyn std::error::Error>> {
+/// use http_body_util::BodyExt;
+///
+/// let mut body = http.get("http://files/large").await?.into_response().into_body();
+/// while let Some(frame) = body.frame().await {
+///     println!("{} bytes more", frame?.data_ref().map_or(0, |data| data.len()));
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct HttpBody(pub(super) CallBody<Place>);
 
