@@ -8,6 +8,8 @@
     reason = "the helpers of a test may fail it"
 )]
 
+#[path = "etcd/auth.rs"]
+mod auth;
 #[path = "etcd/bounds.rs"]
 mod bounds;
 #[path = "etcd/gateway.rs"]
@@ -22,5 +24,7 @@ mod projection;
 mod support;
 #[path = "etcd/turns.rs"]
 mod turns;
+#[path = "etcd/users.rs"]
+mod users;
 #[path = "etcd/watches.rs"]
 mod watches;
