@@ -110,7 +110,7 @@ pub(crate) const EXAMPLE: &str = r#"# Where to listen, for gRPC and for HTTP. An
 listen = "127.0.0.1:2379"
 # Listen beyond this machine without TLS.
 insecure = false
-# tls = { certificate = "server.pem", key = "server.key", client_ca = "clients.pem" }
+# tls = { certificate = "server.pem", key = "server.key", client_ca = "clients.pem", client_optional = false }
 # URLs that clients are told to connect to; none: where it listens.
 advertise = []
 # What this member of the cluster is called.

@@ -22,6 +22,8 @@ mod leases;
 mod projection;
 #[path = "etcd/support.rs"]
 mod support;
+#[path = "etcd/tls.rs"]
+mod tls;
 #[path = "etcd/turns.rs"]
 mod turns;
 #[path = "etcd/users.rs"]

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use switchboard_facade::Peer;
+use switchboard_facade::{ClientName, Peer};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
@@ -23,6 +23,8 @@ pub(crate) struct Client {
 enum Shows {
     Nothing,
     Token(Arc<str>),
+    /// A certificate with this name, and no token.
+    Certificate(Arc<str>),
     /// It is this process, which goes on with what somebody began who was looked at.
     Itself,
 }
@@ -48,7 +50,10 @@ impl Client {
                 let token = token.to_str().unwrap_or_default();
                 Shows::Token(token.strip_prefix("Bearer ").unwrap_or(token).into())
             }
-            None => Shows::Nothing,
+            None => match request.extensions().get::<ClientName>() {
+                Some(ClientName(name)) => Shows::Certificate(name.clone()),
+                None => Shows::Nothing,
+            },
         };
         Client { caller, shows }
     }
@@ -71,6 +76,7 @@ impl State {
         }
         let name = match &client.shows {
             Shows::Nothing | Shows::Itself => return Ok(Who::Nobody),
+            Shows::Certificate(name) => name.clone(),
             Shows::Token(token) => self.tokens.user(token, accounts).ok_or(refusal::INVALID_TOKEN)?,
         };
         Ok(Who::User { name, revision: guard.revision })

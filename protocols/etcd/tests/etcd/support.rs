@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) channel: Channel,
     http: Client<HttpConnector, Full<Bytes>>,
-    stop: Stop,
+    pub(crate) stop: Stop,
     engine: Arc<Memory>,
 }
 
@@ -49,17 +49,23 @@ pub(crate) async fn world_with(settings: &str, options: Options) -> World {
 async fn open(settings: &str, options: Options, engine: Arc<Memory>) -> World {
     let registry = Registry::open(engine.clone(), options, Arc::new(OpenGate));
     registry.loaded().await.unwrap();
+    let stop = Stop::new();
+    let address = serve(settings, &registry, &stop).await;
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let http = Client::builder(TokioExecutor::new()).build_http();
+    World { address, registry, channel, http, stop, engine }
+}
+
+/// Another port over the same registry.
+pub(crate) async fn serve(settings: &str, registry: &Registry, stop: &Stop) -> SocketAddr {
     let section: Section = toml::from_str(&format!("listen = '127.0.0.1:0'\n{settings}")).unwrap();
     let facade = (switchboard_protocol_etcd::PLUG.open)(&section).await.unwrap();
     let address = facade.listening()[0].address;
-    let stop = Stop::new();
     let about = About { version: "test", engine: "memory", started: Instant::now() };
     let (metrics, named_sets) = (Metrics::default(), NamedSets::default());
     let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let http = Client::builder(TokioExecutor::new()).build_http();
-    World { address, registry, channel, http, stop, engine }
+    address
 }
 
 pub(crate) fn caller() -> Caller {
