@@ -50,6 +50,8 @@ const DRIVERS: &[Driver] = &[
     always("etcd/go", Tool::Go, "go/scenario"),
     always("etcd/oracle", Tool::Go, "go/oracle"),
     always("etcd/gateway", Tool::Python, "gateway.py"),
+    always("etcd/guarded", Tool::Python, "guarded/run.py"),
+    always("etcd/guarded-go", Tool::Go, "go/guarded"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),

@@ -13,7 +13,7 @@ use tower_service::Service;
 use crate::connections::{ConnectionMeters, Reception, serve_connections};
 use crate::facade::Stop;
 use crate::limits::Limits;
-use crate::listen::{Listener, Peer};
+use crate::listen::{Connection, Listener, Peer};
 use crate::metrics::Metrics;
 
 /// What a listener of HTTP counts.
@@ -48,13 +48,17 @@ where
         alpn: &[b"h2", b"http/1.1"],
     };
     let (builder, requests, told) = (builder(&limits), meters.requests, stop.clone());
-    let handler = move |connection, peer| {
+    let handler = move |connection: Connection, peer| {
+        let name = connection.client_name();
         let (builder, service, requests, told) =
             (builder.clone(), service.clone(), requests.clone(), told.clone());
         async move {
             let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 requests.inc();
                 request.extensions_mut().insert(peer);
+                if let Some(name) = &name {
+                    request.extensions_mut().insert(name.clone());
+                }
                 service.clone().call(request)
             });
             let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);

@@ -28,7 +28,7 @@ pub use facade::{About, Context, Facade, Listening, Needs, Opening, Plug, Stop};
 pub use host_name::host_name;
 pub use http::{HttpMeters, serve_http};
 pub use limits::{ConnectionLimits, Limits};
-pub use listen::{Connection, Listen, ListenError, Listener, Peer, Tls};
+pub use listen::{ClientName, Connection, Listen, ListenError, Listener, Peer, Tls};
 pub use logs::{LogLine, LogLines, LogTap};
 pub use metrics::{Format as MetricsFormat, Metrics};
 pub use named_sets::{Asker, NamedSet, NamedSetSource, NamedSets};
