@@ -1,6 +1,7 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
 mod auth;
+mod authority;
 mod cluster;
 mod election;
 mod front;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, Peer, serve_http};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, Peer, serve_http_through};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
@@ -83,7 +84,8 @@ impl Facade for Etcd {
             advertise,
             compacted: AtomicI64::new(0),
         };
-        serve_http(self.listener, limits, meters, front::Front::new(Shared(Arc::new(state))), stop).await;
+        let front = front::Front::new(Shared(Arc::new(state)));
+        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
         Ok(())
     }
 }
