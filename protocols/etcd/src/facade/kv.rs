@@ -55,6 +55,7 @@ impl State {
         }
         let intent = Apply { request, projections: self.projections.clone(), pasts };
         let committed = self.context.registry.submit(caller, intent).await?;
+        self.watchers_first().await;
         let mut done = committed.reply?;
         stamp(&mut done, self.bare_header(), committed.revision);
         Ok(done)
