@@ -193,6 +193,7 @@ fn fixed_instance(id: &str, address: &Address) -> Option<Instance> {
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,
