@@ -26,7 +26,7 @@ pub use connections::{ConnectionMeters, Reception, serve_connections};
 pub use datagrams::{Answered, DatagramMeters, Datagrams, serve_datagrams};
 pub use facade::{About, Context, Facade, Listening, Needs, Opening, Plug, Stop};
 pub use host_name::host_name;
-pub use http::{HttpMeters, serve_http};
+pub use http::{HttpMeters, serve_http, serve_http_through};
 pub use limits::{ConnectionLimits, Limits};
 pub use listen::{ClientName, Connection, Listen, ListenError, Listener, Peer, Tls};
 pub use logs::{LogLine, LogLines, LogTap};
