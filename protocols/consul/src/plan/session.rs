@@ -10,9 +10,9 @@ use switchboard_model::{
 use switchboard_registry::plan::{Grant, Plan, Revoke};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::EnsureNode;
 use super::kv::{delay_left, entries_under};
 use super::query::tied_to;
+use super::{EnsureNode, check_on};
 use crate::lens::{DELAYS, Hold, LOCKS, PairWords, Session, delay_key, pair_key, session_key};
 use crate::queries::Queries;
 
@@ -176,9 +176,5 @@ pub(crate) fn is_alive(at: &Snapshot, session: &Session) -> bool {
 
 /// The check of this id on a node or on one of its instances.
 pub(crate) fn find_check<'a>(at: &'a Snapshot, node: &NodeKey, id: &str) -> Option<&'a Stored<Check>> {
-    let view = at.node(node)?;
-    let own = view.facts.checks.iter();
-    let of_instances =
-        view.members.iter().filter_map(|member| at.instance(member)).flat_map(|it| it.checks.iter());
-    own.chain(of_instances).find(|check| check.key.id.as_str() == id).map(AsRef::as_ref)
+    at.check(&check_on(at, node, id)?).map(AsRef::as_ref)
 }
