@@ -163,7 +163,11 @@ fn string<'a>(rest: &mut &'a [u8]) -> Option<(bool, &'a [u8])> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Readable<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             if !self.ready.is_empty() {
                 let most = self.ready.len().min(buf.remaining());
