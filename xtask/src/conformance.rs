@@ -50,6 +50,8 @@ const DRIVERS: &[Driver] = &[
     always("etcd/go", Tool::Go, "go/scenario"),
     always("etcd/oracle", Tool::Go, "go/oracle"),
     always("etcd/gateway", Tool::Python, "gateway.py"),
+    always("etcd/guarded", Tool::Python, "guarded/run.py"),
+    always("etcd/guarded-go", Tool::Go, "go/guarded"),
     always("etcd/etcdctl", Tool::Python, "etcdctl.py"),
     always("etcd/gokit", Tool::GoTest, "gokit/kit.tests"),
     always("etcd/coredns", Tool::GoTest, "coredns/plugin.tests"),

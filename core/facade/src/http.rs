@@ -68,7 +68,8 @@ pub async fn serve_http_through<S, B, F, C>(
         alpn: &[b"h2", b"http/1.1"],
     };
     let (builder, requests, told) = (builder(&limits), meters.requests, stop.clone());
-    let handler = move |connection, peer| {
+    let handler = move |connection: Connection, peer| {
+        let name = connection.client_name();
         let connection = through(connection);
         let (builder, service, requests, told) =
             (builder.clone(), service.clone(), requests.clone(), told.clone());
@@ -76,6 +77,9 @@ pub async fn serve_http_through<S, B, F, C>(
             let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 requests.inc();
                 request.extensions_mut().insert(peer);
+                if let Some(name) = &name {
+                    request.extensions_mut().insert(name.clone());
+                }
                 service.clone().call(request)
             });
             let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);

@@ -2,6 +2,7 @@
 
 mod auth;
 mod authority;
+mod client;
 mod cluster;
 mod election;
 mod front;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, Peer, serve_http_through};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
+use self::auth::{Passwords, Tokens};
+pub(crate) use self::client::Client;
 use crate::config::Config;
 use crate::lens::keys::Keys;
 use crate::lens::projection::Projections;
@@ -41,6 +44,7 @@ pub(crate) const TERM: u64 = 2;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    config.check()?;
     let projections = Arc::new(config.projections()?);
     let listener = Listener::bind("etcd", &config.listen())?;
     Ok(Box::new(Etcd { config, listener, projections }))
@@ -79,6 +83,8 @@ impl Facade for Etcd {
             given => given.to_vec(),
         };
         let state = State {
+            tokens: Tokens::new(self.config.auth_token_ttl.0),
+            passwords: Passwords::new(self.config.bcrypt_cost),
             projections: self.projections,
             config: self.config,
             context,
@@ -126,6 +132,8 @@ pub(crate) struct State {
     pub(crate) projections: Arc<Projections>,
     pub(crate) identity: Identity,
     pub(crate) advertise: Vec<String>,
+    tokens: Tokens,
+    passwords: Passwords,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.
@@ -197,6 +205,6 @@ impl State {
     }
 }
 
-pub(crate) fn caller<T>(request: &Request<T>) -> Caller {
-    Caller { through: "etcd", peer: request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip()) }
+pub(crate) fn client<T>(request: &Request<T>) -> Client {
+    Client::of(request)
 }
