@@ -134,7 +134,7 @@ connections = 16000
 # Bytes of a request's head.
 header_bytes = 16384
 headers = 64
-# Bytes of a message, and of a request's body.
+# Bytes of a message. As JSON it may be four times as long.
 body_bytes = 2097152
 # Time to send a request's head, and time that a connection may idle between requests.
 header_timeout = "1m"
