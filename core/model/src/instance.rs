@@ -4,6 +4,19 @@ use crate::words::text_limit;
 use crate::{Annex, Health, Id, LeaseId, Metadata, Name, NodeKey, Rejection, ServiceKey, Tags};
 
 /// Who an instance is. Everything else about it may change.
+///
+/// ```
+/// use switchboard_model::{Id, InstanceKey, Name};
+///
+/// let key = InstanceKey {
+///     namespace: Name::default_namespace(),
+///     service: Name::parse("service", "users")?,
+///     node: None,
+///     id: Id::parse("id", "a")?,
+/// };
+/// assert_eq!(key.to_string(), "default/users/a");
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceKey {
     pub namespace: Name,
@@ -44,7 +57,7 @@ pub struct Instance {
     pub metadata: Metadata,
     /// Share of traffic relative to the other instances of the service; 0 takes no new traffic.
     pub weight: u32,
-    /// The same while it is served with warnings. None: no other share.
+    /// The same while it is served with warnings. None: no other share. A registration without one leaves it as it was.
     pub warning_weight: Option<u32>,
     pub zone: Option<Arc<str>>,
     pub lifecycle: Lifecycle,
@@ -130,6 +143,10 @@ pub(crate) fn validate_address(field: &str, address: &str) -> Result<(), Rejecti
 }
 
 /// A named port. The name of the main port may be empty.
+///
+/// ```
+/// let admin = switchboard_model::Port { name: "admin".into(), number: 9090 };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     pub name: Arc<str>,

@@ -1,6 +1,7 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
 mod auth;
+mod authority;
 mod client;
 mod cluster;
 mod election;
@@ -15,10 +16,10 @@ mod turn;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
@@ -36,6 +37,8 @@ use crate::wire::etcdserverpb::ResponseHeader;
 /// The version that clients are told: they switch features on by it, and it is of the line whose answers ours are.
 pub(crate) const VERSION: &str = "3.6.14";
 pub(crate) const STORAGE_VERSION: &str = "3.6.0";
+/// Tasks between a commit and a watcher's connection: the watcher, and the stream that it shares.
+const TURNS: usize = 3;
 /// There are no elections here. Clients only want it never to go back.
 pub(crate) const TERM: u64 = 2;
 
@@ -88,8 +91,10 @@ impl Facade for Etcd {
             identity,
             advertise,
             compacted: AtomicI64::new(0),
+            watch_streams: AtomicUsize::new(0),
         };
-        serve_http(self.listener, limits, meters, front::Front::new(Shared(Arc::new(state))), stop).await;
+        let front = front::Front::new(Shared(Arc::new(state)));
+        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
         Ok(())
     }
 }
@@ -131,6 +136,8 @@ pub(crate) struct State {
     passwords: Passwords,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
+    /// Streams of watches that are open.
+    pub(crate) watch_streams: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -168,6 +175,16 @@ impl State {
         let floor = self.context.registry.floor();
         let ours = if floor > Revision::ZERO { revision_to_wire(floor.next()) } else { 0 };
         ours.max(self.compacted.load(Ordering::Acquire))
+    }
+
+    /// Lets watchers tell a commit before its writer is told. Nobody may count on it, and etcd does not promise it, but
+    /// there it is nearly always so: go-kit closes its watch as soon as its delete is answered, and then waits to be told.
+    pub(crate) async fn watchers_first(&self) {
+        if self.watch_streams.load(Ordering::Relaxed) > 0 {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// The snapshot that a read at `revision` is answered from; zero and less mean the newest, which is given.

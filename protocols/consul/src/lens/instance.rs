@@ -152,7 +152,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
         tags: Tags::new(body.tags.iter().map(|tag| tag.as_str().into()))?,
         metadata,
         weight,
-        warning_weight,
+        warning_weight: Some(warning_weight),
         zone: locality.map(|l| l.zone.as_str()).filter(|zone| !zone.is_empty()).map(Into::into),
         lifecycle: Lifecycle::Up,
         lease: None,
@@ -210,12 +210,12 @@ fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
     Ok(named)
 }
 
-/// The weight while passing, and the one while warning where that is another.
-fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
-    let Some(weights) = &body.weights else { return Ok((1, None)) };
+/// The weight while passing, and the one while warning.
+fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, u32), Refusal> {
+    let Some(weights) = &body.weights else { return Ok((1, 1)) };
     // Consul's own client writes zeros into the catalogue where nobody set anything.
     if !given.by_agent && (weights.passing < 1 || weights.warning < 0) {
-        return Ok((1, None));
+        return Ok((1, 1));
     }
     let refuse = |why: &str| Err(Refusal::bad(format!("Invalid Weights: {why}")));
     if weights.passing < 1 {
@@ -225,9 +225,7 @@ fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), 
         return refuse("Warning must be greater or equal than 0");
     }
     match (u16::try_from(weights.passing), u16::try_from(weights.warning)) {
-        (Ok(passing), Ok(warning)) => {
-            Ok((passing.into(), Some(warning.into()).filter(|_| warning != passing)))
-        }
+        (Ok(passing), Ok(warning)) => Ok((passing.into(), warning.into())),
         _ => refuse("DNS Weight must be between 0 and 65535"),
     }
 }

@@ -57,6 +57,7 @@ impl State {
         let who = self.who_now(client)?;
         let intent = Apply { who, request, projections: self.projections.clone(), pasts };
         let committed = self.context.registry.submit(client, intent).await?;
+        self.watchers_first().await;
         let mut done = committed.reply?;
         stamp(&mut done, self.bare_header(), committed.revision);
         Ok(done)

@@ -140,7 +140,8 @@ impl Maintenance for Shared {
         if request.get_ref().target_id != self.identity.member_id {
             return Err(refusal::BAD_TRANSFEREE.into());
         }
-        Ok(Response::new(pb::MoveLeaderResponse { header: Some(self.current_header()) }))
+        // As etcd answers it: with nothing, not even a header.
+        Ok(Response::new(pb::MoveLeaderResponse { header: None }))
     }
 
     async fn downgrade(

@@ -6,6 +6,7 @@ mod watcher;
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -58,6 +59,7 @@ where
     S: Stream<Item = Result<pb::WatchRequest, Status>> + Send + 'static,
 {
     let (out, answers) = mpsc::channel(WAITING);
+    state.watch_streams.fetch_add(1, Ordering::Relaxed);
     let serving = Serving { state, client, out, watchers: HashMap::new(), next_id: 0 };
     tokio::spawn(serving.run(Box::pin(asked)));
     ReceiverStream::new(answers)
@@ -69,6 +71,12 @@ struct Serving {
     out: Out,
     watchers: HashMap<i64, Handle>,
     next_id: i64,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.state.watch_streams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Handle {
