@@ -12,6 +12,7 @@
 mod append;
 mod ceiling;
 mod client;
+mod common;
 mod compared;
 mod consul;
 mod eureka;

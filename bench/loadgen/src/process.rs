@@ -121,7 +121,7 @@ fn end_children_when_interrupted() {
                         let _ = rustix::process::kill_process(*pid, Signal::KILL);
                     }
                 });
-                crate::rows::remove_scratch();
+                crate::common::remove_scratch();
                 std::process::exit(130);
             }
         });

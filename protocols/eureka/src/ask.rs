@@ -1,10 +1,11 @@
 //! Reading a request: who asks, where, its parameters, its body.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use switchboard_facade::{Limits, Peer};
@@ -15,6 +16,9 @@ use crate::lens::namespace_from_wire;
 use crate::path::Place;
 use crate::refusal::Refusal;
 use crate::wire::{Dialect, Form, InstanceInfo, TooLarge, instance_from_json, instance_from_xml, unpack};
+
+/// Longer than any that the model takes. What the limit has room for is a peer's batch of many of them.
+const LONGEST_INSTANCE: usize = 1024 * 1024;
 
 /// A request, its body not yet read.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub(crate) struct Ask {
     pub(crate) takes_gzip: bool,
     /// A peer passes on what it was told: it tells the other peers itself.
     pub(crate) by_peer: bool,
-    query: Vec<(String, String)>,
+    uri: Uri,
     headers: HeaderMap,
     body: Incoming,
 }
@@ -36,16 +40,14 @@ impl Ask {
     pub(crate) fn new(request: Request<Incoming>, place: &Place) -> Result<Ask, Refusal> {
         let (parts, body) = request.into_parts();
         let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-        let accept = header(ACCEPT).unwrap_or_default().to_ascii_lowercase();
         let form = Form {
-            dialect: if accept.contains("json") { Dialect::Json } else { Dialect::Xml },
+            dialect: if header(ACCEPT).is_some_and(says_json) { Dialect::Json } else { Dialect::Xml },
             compact: parts
                 .headers
                 .get("x-eureka-accept")
                 .is_some_and(|form| form.as_bytes().eq_ignore_ascii_case(b"compact")),
             narrow: place.is_first_version,
         };
-        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         Ok(Ask {
             caller: caller(parts.extensions.get()),
             method: parts.method,
@@ -56,39 +58,43 @@ impl Ask {
                 .headers
                 .get("x-netflix-discovery-replication")
                 .is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(b"true")),
-            query: query.map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
+            uri: parts.uri,
             headers: parts.headers,
             body,
         })
     }
 
+    fn query(&self) -> form_urlencoded::Parse<'_> {
+        form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes())
+    }
+
     /// The first value; None: not given, or given empty.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.query.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    pub(crate) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        let found = self.query().find(|(key, _)| key == name);
+        found.map(|(_, value)| value).filter(|value| !value.is_empty())
     }
 
     /// Every parameter, of several with the same name the first.
     pub(crate) fn pairs(&self) -> Vec<(String, String)> {
         let mut pairs: Vec<(String, String)> = Vec::new();
-        for (key, value) in &self.query {
-            if !pairs.iter().any(|(have, _)| have == key) {
-                pairs.push((key.clone(), value.clone()));
+        for (key, value) in self.query() {
+            if !pairs.iter().any(|(have, _)| *have == key) {
+                pairs.push((key.into_owned(), value.into_owned()));
             }
         }
         pairs
     }
 
     pub(crate) fn dirty(&self) -> Result<Option<u64>, Refusal> {
-        let Some(text) = self.get("lastDirtyTimestamp").filter(|text| *text != "null") else {
+        let Some(text) = self.get("lastDirtyTimestamp").filter(|text| text != "null") else {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|_| Refusal::bad("lastDirtyTimestamp: must be a number"))
     }
 
-    /// The body, unpacked, within the limits.
-    pub(crate) async fn bytes(&mut self, limits: &Limits) -> Result<Bytes, Refusal> {
-        let limited = Limited::new(&mut self.body, limits.body_bytes);
+    /// The body, unpacked; before and after that at most so long.
+    pub(crate) async fn bytes(&mut self, limits: &Limits, most: usize) -> Result<Bytes, Refusal> {
+        let limited = Limited::new(&mut self.body, most);
         let bytes = match tokio::time::timeout(limits.body_timeout.0, limited.collect()).await {
             Ok(Ok(collected)) => collected.to_bytes(),
             Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
@@ -100,7 +106,7 @@ impl Ask {
         match self.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase()) {
             None => Ok(bytes),
             Some(encoding) if encoding == b"identity" => Ok(bytes),
-            Some(encoding) if encoding == b"gzip" => match unpack(&bytes, limits.body_bytes) {
+            Some(encoding) if encoding == b"gzip" => match unpack(&bytes, most) {
                 Ok(Ok(bytes)) => Ok(bytes.into()),
                 Ok(Err(error)) => Err(Refusal::bad(format!("the body is not gzip: {error}"))),
                 Err(TooLarge) => Err(too_large()),
@@ -114,13 +120,12 @@ impl Ask {
 
     /// An instance, in whichever dialect.
     pub(crate) async fn instance(&mut self, limits: &Limits) -> Result<InstanceInfo, Refusal> {
-        let bytes = self.bytes(limits).await?;
+        let bytes = self.bytes(limits, limits.body_bytes.min(LONGEST_INSTANCE)).await?;
         let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.to_ascii_lowercase();
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let is_xml = match () {
-            () if kind.contains("json") => false,
-            () if kind.contains("xml") => true,
+            () if says_json(kind) => false,
+            () if says(kind, b"xml") => true,
             () => first == Some(&b'<'),
         };
         Ok(if is_xml { instance_from_xml(&bytes)? } else { instance_from_json(&bytes)? })
@@ -132,6 +137,15 @@ fn too_large() -> Refusal {
         StatusCode::PAYLOAD_TOO_LARGE,
         "the body is too large; raise eureka.limits.body_bytes if it has to be",
     )
+}
+
+/// Whatever has these letters in it: clients send more than names of types.
+fn says_json(kind: &str) -> bool {
+    says(kind, b"json")
+}
+
+fn says(kind: &str, letters: &[u8]) -> bool {
+    kind.as_bytes().windows(letters.len()).any(|found| found.eq_ignore_ascii_case(letters))
 }
 
 fn takes_gzip(accept: &str) -> bool {

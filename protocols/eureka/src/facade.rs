@@ -164,47 +164,93 @@ struct Front(Shared);
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let state = self.0.clone();
-        Box::pin(async move {
-            let answer = answer(&state, request).await.unwrap_or_else(Answer::from);
-            Ok(answer.into_response())
-        })
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
+        let uri = request.uri().clone();
+        let Some(place) = path::find(uri.path()) else { return Answering::at_once(Err(Refusal::missing())) };
+        let ask = match Ask::new(request, &place) {
+            Ok(ask) => ask,
+            Err(refusal) => return Answering::at_once(Err(refusal)),
+        };
+        match at_once(&self.0, &ask, &place.resource) {
+            Ok(Some(answer)) => Answering::at_once(Ok(answer)),
+            Err(refusal) => Answering::at_once(Err(refusal)),
+            Ok(None) => {
+                let state = self.0.clone();
+                Answering::Later(Box::pin(async move {
+                    let Some(place) = path::find(uri.path()) else { return Refusal::missing().into() };
+                    later(&state, ask, &place.resource).await.unwrap_or_else(Answer::from)
+                }))
+            }
+        }
     }
 }
 
-async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
-    let Some(place) = path::find(request.uri().path()) else { return Err(Refusal::missing()) };
-    let ask = Ask::new(request, &place)?;
-    let is = |method: Method| ask.method == method || (method == Method::GET && ask.method == Method::HEAD);
-    match place.resource {
-        Resource::Apps if is(Method::GET) => apps::all(state, &ask),
-        Resource::Delta if is(Method::GET) => apps::delta(state, &ask).await,
-        Resource::App { app } if is(Method::GET) => apps::one(state, &ask, &app),
-        Resource::App { app } if is(Method::POST) => register::register(state, ask, &app).await,
-        Resource::Vip { vip, secure } if is(Method::GET) => apps::vip(state, &ask, &vip, secure),
-        Resource::Instance { app, id } if is(Method::GET) => instance::get(state, &ask, &app, &id),
-        Resource::Instance { app, id } if is(Method::PUT) => instance::renew(state, &ask, &app, &id).await,
-        Resource::Instance { app, id } if is(Method::DELETE) => {
-            instance::cancel(state, &ask, &app, &id).await
+/// An answer that is there, or on its way. Most of them are there: what nearly all requests ask for is in memory.
+enum Answering {
+    AtOnce(Option<Answer>),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl Answering {
+    fn at_once(answer: Result<Answer, Refusal>) -> Answering {
+        Answering::AtOnce(Some(answer.unwrap_or_else(Answer::from)))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let answer = match self.get_mut() {
+            Answering::AtOnce(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Answering::Later(later) => later.as_mut().poll(task),
+        };
+        answer.map(|answer| Ok(answer.into_response()))
+    }
+}
+
+/// None: something has to be written, read or encoded first.
+fn at_once(state: &State, ask: &Ask, resource: &Resource<'_>) -> Result<Option<Answer>, Refusal> {
+    let is_get = matches!(ask.method, Method::GET | Method::HEAD);
+    let answer = match resource {
+        Resource::Apps if is_get => return Ok(apps::kept(state, ask, false)?.ok()),
+        Resource::Delta if is_get => return Ok(apps::kept(state, ask, true)?.ok()),
+        Resource::App { app } if is_get => apps::one(state, ask, app),
+        Resource::Vip { vip, secure } if is_get => apps::vip(state, ask, vip, *secure),
+        Resource::Instance { app, id } if is_get => instance::get(state, ask, app, id),
+        Resource::Instance { app, id } if ask.method == Method::PUT => {
+            return instance::renew_at_once(state, ask, app, id);
         }
-        Resource::ById { id } if is(Method::GET) => instance::by_id(state, &ask, &id),
-        Resource::Status { app, id } if is(Method::PUT) => status::put(state, &ask, &app, &id).await,
-        Resource::Status { app, id } if is(Method::DELETE) => status::delete(state, &ask, &app, &id).await,
-        Resource::Metadata { app, id } if is(Method::PUT) => metadata::put(state, &ask, &app, &id).await,
+        Resource::ById { id } if is_get => instance::by_id(state, ask, id),
+        Resource::ServerStatus if is_get => status::server(state, ask),
+        Resource::Overrides if is_get => status::overrides(state, ask),
+        Resource::Dashboard if is_get => dashboard::page(state, ask),
+        _ => return Ok(None),
+    };
+    answer.map(Some)
+}
+
+async fn later(state: &State, ask: Ask, resource: &Resource<'_>) -> Result<Answer, Refusal> {
+    let is = |method: Method| ask.method == method || (method == Method::GET && ask.method == Method::HEAD);
+    match resource {
+        Resource::Apps if is(Method::GET) => apps::all(state, &ask, false).await,
+        Resource::Delta if is(Method::GET) => apps::all(state, &ask, true).await,
+        Resource::App { app } if is(Method::POST) => register::register(state, ask, app).await,
+        Resource::Instance { app, id } if is(Method::PUT) => instance::renew(state, &ask, app, id).await,
+        Resource::Instance { app, id } if is(Method::DELETE) => instance::cancel(state, &ask, app, id).await,
+        Resource::Status { app, id } if is(Method::PUT) => status::put(state, &ask, app, id).await,
+        Resource::Status { app, id } if is(Method::DELETE) => status::delete(state, &ask, app, id).await,
+        Resource::Metadata { app, id } if is(Method::PUT) => metadata::put(state, &ask, app, id).await,
         Resource::Batch if is(Method::POST) => batch::post(state, ask).await,
         Resource::AutoScaling if is(Method::PUT) => {
             Err(Refusal::bad("there are no auto scaling groups here"))
         }
-        Resource::ServerStatus if is(Method::GET) => status::server(state, &ask),
-        Resource::Overrides if is(Method::GET) => status::overrides(state, &ask),
-        Resource::Dashboard if is(Method::GET) => dashboard::page(state, &ask),
         Resource::LastN if is(Method::GET) => dashboard::last(state, &ask).await,
         other => Ok(Answer::not_allowed(other.methods())),
     }

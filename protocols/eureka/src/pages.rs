@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use http::StatusCode;
+use parking_lot::RwLock;
 use switchboard_model::{Name, Revision};
 use switchboard_registry::{ServiceView, Snapshot};
 
 use crate::lens::{all_in, app_to_wire, instance_to_wire, services, status_to_wire};
+use crate::refusal::Refusal;
 use crate::wire::{Form, Status, pack};
 
 /// Answers that are kept: a handful of forms for a handful of namespaces.
@@ -22,35 +24,75 @@ pub(crate) struct Page {
     pub(crate) is_packed: bool,
 }
 
-/// Two answers with the same stamp are the same.
+/// Two answers with the same stamp are the same, and one with a greater stamp is newer.
 pub(crate) type Stamp = (Revision, u64);
 
-type Slot = Arc<Mutex<Option<(Stamp, Bytes)>>>;
+#[derive(Debug, Default)]
+struct Slot {
+    kept: RwLock<Option<(Stamp, Bytes)>>,
+    /// Held by whoever encodes: everybody else waits for that instead of encoding it again.
+    encoding: tokio::sync::Mutex<()>,
+}
+
+impl Slot {
+    fn at_least(&self, stamp: Stamp) -> Option<(Stamp, Bytes)> {
+        self.kept.read().as_ref().filter(|(have, _)| *have >= stamp).cloned()
+    }
+}
 
 #[derive(Debug, Default)]
-pub(crate) struct Pages(Mutex<HashMap<Page, Slot>>);
+pub(crate) struct Pages(RwLock<HashMap<Page, Arc<Slot>>>);
 
 impl Pages {
-    pub(crate) fn get(&self, page: Page, stamp: Stamp, make: impl FnOnce() -> Vec<u8>) -> Bytes {
-        let is_packed = page.is_packed;
-        let slot = {
-            let mut slots = self.0.lock();
-            if slots.len() >= MAX && !slots.contains_key(&page) {
-                slots.clear();
-            }
-            slots.entry(page).or_default().clone()
-        };
-        // Whoever comes while it is being encoded waits for that instead of encoding it again.
-        let mut kept = slot.lock();
-        if let Some((have, bytes)) = &*kept
-            && *have == stamp
-        {
-            return bytes.clone();
+    /// What is kept, if it is at least as new as this.
+    pub(crate) fn kept(&self, page: &Page, stamp: Stamp) -> Option<Bytes> {
+        self.0.read().get(page)?.at_least(stamp).map(|(_, bytes)| bytes)
+    }
+
+    /// What is kept, or else `newest` encoded, on a thread where it keeps nobody waiting who asks for something else.
+    pub(crate) async fn get<E>(
+        &self,
+        page: Page,
+        stamp: Stamp,
+        newest: impl Future<Output = Result<(Stamp, E), Refusal>>,
+    ) -> Result<Bytes, Refusal>
+    where
+        E: FnOnce() -> Vec<u8> + Send + 'static,
+    {
+        let slot = self.slot(&page);
+        let _alone = slot.encoding.lock().await;
+        if let Some((_, bytes)) = slot.at_least(stamp) {
+            return Ok(bytes);
         }
-        let plain = make();
-        let bytes: Bytes = if is_packed { pack(&plain).into() } else { plain.into() };
-        *kept = Some((stamp, bytes.clone()));
-        bytes
+        let plain = page.is_packed.then_some(Page { is_packed: false, ..page });
+        let plain = plain.and_then(|plain| self.0.read().get(&plain)?.at_least(stamp));
+        let (keeps, is_packed) = (slot.clone(), page.is_packed);
+        let work: Box<dyn FnOnce() -> (Stamp, Bytes) + Send> = match plain {
+            Some((stamp, plain)) => Box::new(move || (stamp, pack(&plain).into())),
+            None => {
+                let (stamp, encode) = newest.await?;
+                Box::new(move || (stamp, if is_packed { pack(&encode()) } else { encode() }.into()))
+            }
+        };
+        let encoding = move || {
+            let (stamp, bytes) = work();
+            *keeps.kept.write() = Some((stamp, bytes.clone()));
+            bytes
+        };
+        tokio::task::spawn_blocking(encoding).await.map_err(|why| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("it was not encoded: {why}"))
+        })
+    }
+
+    fn slot(&self, page: &Page) -> Arc<Slot> {
+        if let Some(slot) = self.0.read().get(page) {
+            return slot.clone();
+        }
+        let mut slots = self.0.write();
+        if slots.len() >= MAX && !slots.contains_key(page) {
+            slots.clear();
+        }
+        slots.entry(page.clone()).or_default().clone()
     }
 }
 

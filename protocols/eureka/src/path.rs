@@ -2,27 +2,29 @@
 //! `/eureka/apps`, `/eureka/v2/apps`, `/eureka/blue/apps`, `/eureka/blue/v2/apps`; and, for servers that used to be the
 //! only thing on their host, `/apps` and `/v2/apps`.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use switchboard_model::DEFAULT_NAMESPACE;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Place {
-    pub(crate) namespace: String,
+pub(crate) struct Place<'a> {
+    pub(crate) namespace: Cow<'a, str>,
     /// Version 1, which has fewer statuses.
     pub(crate) is_first_version: bool,
-    pub(crate) resource: Resource,
+    pub(crate) resource: Resource<'a>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Resource {
+pub(crate) enum Resource<'a> {
     Apps,
     Delta,
-    App { app: String },
-    Instance { app: String, id: String },
-    Status { app: String, id: String },
-    Metadata { app: String, id: String },
-    ById { id: String },
-    Vip { vip: String, secure: bool },
+    App { app: Cow<'a, str> },
+    Instance { app: Cow<'a, str>, id: Cow<'a, str> },
+    Status { app: Cow<'a, str>, id: Cow<'a, str> },
+    Metadata { app: Cow<'a, str>, id: Cow<'a, str> },
+    ById { id: Cow<'a, str> },
+    Vip { vip: Cow<'a, str>, secure: bool },
     Batch,
     AutoScaling,
     ServerStatus,
@@ -31,7 +33,7 @@ pub(crate) enum Resource {
     LastN,
 }
 
-impl Resource {
+impl Resource<'_> {
     /// As the header `Allow` says them.
     pub(crate) fn methods(&self) -> &'static str {
         match self {
@@ -53,16 +55,16 @@ impl Resource {
 }
 
 /// None: there is nothing there.
-pub(crate) fn find(path: &str) -> Option<Place> {
-    let mut segments = Vec::new();
+pub(crate) fn find(path: &str) -> Option<Place<'_>> {
+    let mut segments = Vec::with_capacity(8);
     for segment in path.strip_prefix('/')?.split('/') {
-        segments.push(percent_decode_str(segment).decode_utf8().ok()?.into_owned());
+        segments.push(percent_decode_str(segment).decode_utf8().ok()?);
     }
     // Many clients end their paths with a slash.
-    while segments.last().is_some_and(String::is_empty) {
+    while segments.last().is_some_and(|last| last.is_empty()) {
         segments.pop();
     }
-    let mut rest: &[String] = &segments;
+    let mut rest: &[Cow<'_, str>] = &segments;
     let below_eureka = match rest {
         [first, tail @ ..] if first == "eureka" => {
             rest = tail;
@@ -70,7 +72,7 @@ pub(crate) fn find(path: &str) -> Option<Place> {
         }
         _ => false,
     };
-    let mut namespace = DEFAULT_NAMESPACE.to_owned();
+    let mut namespace = Cow::Borrowed(DEFAULT_NAMESPACE);
     if let ([first, tail @ ..], true) = (rest, below_eureka)
         && version(first).is_none()
         && !is_resource(first)
@@ -103,23 +105,29 @@ fn is_resource(segment: &str) -> bool {
     known.contains(&segment)
 }
 
-fn resource(rest: &[String]) -> Option<Resource> {
-    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+fn resource<'a>(rest: &[Cow<'a, str>]) -> Option<Resource<'a>> {
+    let mut words = [""; 4];
+    for (word, segment) in words.iter_mut().zip(rest) {
+        *word = segment;
+    }
+    let words = words.get(..rest.len())?;
     if words.iter().any(|word| word.is_empty()) {
         return None;
     }
-    Some(match words.as_slice() {
+    // What stands at this place, still borrowed from the path where nothing in it was escaped.
+    let at = |place: usize| rest.get(place).cloned().unwrap_or_default();
+    Some(match words {
         [] => Resource::Dashboard,
         ["lastn"] => Resource::LastN,
         ["apps"] => Resource::Apps,
         ["apps", "delta"] => Resource::Delta,
-        ["apps", app] => Resource::App { app: (*app).into() },
-        ["apps", app, id] => Resource::Instance { app: (*app).into(), id: (*id).into() },
-        ["apps", app, id, "status"] => Resource::Status { app: (*app).into(), id: (*id).into() },
-        ["apps", app, id, "metadata"] => Resource::Metadata { app: (*app).into(), id: (*id).into() },
-        ["instances", id] => Resource::ById { id: (*id).into() },
-        ["vips", vip] => Resource::Vip { vip: (*vip).into(), secure: false },
-        ["svips", vip] => Resource::Vip { vip: (*vip).into(), secure: true },
+        ["apps", _] => Resource::App { app: at(1) },
+        ["apps", _, _] => Resource::Instance { app: at(1), id: at(2) },
+        ["apps", _, _, "status"] => Resource::Status { app: at(1), id: at(2) },
+        ["apps", _, _, "metadata"] => Resource::Metadata { app: at(1), id: at(2) },
+        ["instances", _] => Resource::ById { id: at(1) },
+        ["vips", _] => Resource::Vip { vip: at(1), secure: false },
+        ["svips", _] => Resource::Vip { vip: at(1), secure: true },
         ["peerreplication", "batch"] => Resource::Batch,
         ["asg", _, "status"] => Resource::AutoScaling,
         ["status"] => Resource::ServerStatus,
@@ -133,9 +141,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(path: &str, namespace: &str, resource: Resource) {
+    fn check(path: &str, namespace: &str, resource: Resource<'_>) {
         let place = find(path).unwrap_or_else(|| panic!("{path} is nowhere"));
-        assert_eq!((place.namespace.as_str(), place.resource), (namespace, resource), "{path}");
+        assert_eq!((&*place.namespace, place.resource), (namespace, resource), "{path}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a delta has to tell: which instances changed within the window, told as they are in one snapshot.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use imbl::OrdMap;
 use switchboard_model::{InstanceKey, Name, Rejection, Selector};
 use switchboard_registry::{Caller, Change, InstanceView, Registry, View, Watch, WatchEnd, What};
 use tokio::sync::Mutex;
@@ -23,6 +25,8 @@ const LAST: usize = 500;
 pub(crate) struct Recent {
     window: Duration,
     log: Mutex<Option<Log>>,
+    /// Of the log, so that whoever asks for what is encoded already need not wait for it.
+    age: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -33,7 +37,8 @@ struct Log {
     /// That is further back than the window.
     is_whole: bool,
     next: u64,
-    by_age: BTreeMap<u64, Touch>,
+    /// Shared with every delta that is being encoded.
+    by_age: OrdMap<u64, Touch>,
     by_key: HashMap<Arc<InstanceKey>, u64>,
     /// How many have fallen out of the window.
     gone: u64,
@@ -62,7 +67,7 @@ pub(crate) struct Event {
 pub(crate) struct Delta {
     pub(crate) view: View,
     pub(crate) stamp: pages::Stamp,
-    touches: Vec<Touch>,
+    touches: OrdMap<u64, Touch>,
     /// The window goes back as far as it should. Otherwise everything is told: whatever a client knows besides it is
     /// gone, and makes it count more than there is.
     is_complete: bool,
@@ -70,7 +75,12 @@ pub(crate) struct Delta {
 
 impl Recent {
     pub(crate) fn new(window: Duration) -> Recent {
-        Recent { window, log: Mutex::new(None) }
+        Recent { window, log: Mutex::new(None), age: AtomicU64::new(0) }
+    }
+
+    /// Grows whenever the same revision is told differently, as time passes.
+    pub(crate) fn age(&self) -> u64 {
+        self.age.load(Ordering::Acquire)
     }
 
     /// Takes in what happened. Called now and then, so that nobody who asks has to do much.
@@ -82,9 +92,8 @@ impl Recent {
         let (view, log) = self.at_head(registry).await?;
         let Some(log) = log.as_ref() else { return Err(switchboard_model::Unavailable::Stopping.into()) };
         Ok(Delta {
-            // When the window fills up, the same revision is told differently.
-            stamp: (pages::stamp(&view), log.gone * 2 + u64::from(log.is_whole)),
-            touches: log.by_age.values().cloned().collect(),
+            stamp: (pages::stamp(&view), log.age()),
+            touches: log.by_age.clone(),
             is_complete: log.is_whole,
             view,
         })
@@ -115,6 +124,7 @@ impl Recent {
             match log.drain().await {
                 Ok(()) if log.watch.cursor() >= view.revision() => {
                     log.forget(self.window);
+                    self.age.store(log.age(), Ordering::Release);
                     return Ok((view, guard));
                 }
                 Ok(()) => tokio::task::yield_now().await,
@@ -136,11 +146,16 @@ impl Log {
             since: Instant::now(),
             is_whole: false,
             next: 0,
-            by_age: BTreeMap::new(),
+            by_age: OrdMap::new(),
             by_key: HashMap::new(),
             gone: 0,
             last: VecDeque::new(),
         }
+    }
+
+    /// When something falls out of the window, or the window has become whole, the same revision is told differently.
+    fn age(&self) -> u64 {
+        self.gone * 2 + u64::from(self.is_whole)
     }
 
     async fn drain(&mut self) -> Result<(), WatchEnd> {
@@ -187,13 +202,14 @@ impl Log {
 
     fn forget(&mut self, window: Duration) {
         self.is_whole = self.is_whole || self.since.elapsed() > window;
-        while self.by_age.first_key_value().is_some_and(|(_, touch)| touch.at.elapsed() > window) {
+        while self.by_age.get_min().is_some_and(|(_, touch)| touch.at.elapsed() > window) {
             self.drop_oldest();
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((place, touch)) = self.by_age.pop_first() {
+        let Some(place) = self.by_age.get_min().map(|(place, _)| *place) else { return };
+        if let Some(touch) = self.by_age.remove(&place) {
             self.gone += 1;
             if self.by_key.get(touch.view.key()) == Some(&place) {
                 self.by_key.remove(touch.view.key());
@@ -210,7 +226,7 @@ impl Delta {
                 apps.add(ActionType::Added, instance_to_wire(view));
             }
         }
-        for touch in self.touches.iter().filter(|touch| touch.view.key().namespace == *namespace) {
+        for touch in self.touches.values().filter(|touch| touch.view.key().namespace == *namespace) {
             let key = touch.view.key();
             // Told as it is in this snapshot, whatever it was when it changed.
             let found = find(&self.view, namespace.as_str(), key.service.as_str(), &id_to_wire(key));
@@ -225,7 +241,8 @@ impl Delta {
             }
         }
         let bare: Vec<Bytes> = apps.encode(form);
-        form.applications(self.view.revision().0.max(1), &pages::hash(&self.view, namespace), &bare)
+        // The revision that this is of: clients keep it, and ask everything where it is -1.
+        form.applications(self.stamp.0.0.max(1), &pages::hash(&self.view, namespace), &bare)
     }
 }
 

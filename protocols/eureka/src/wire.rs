@@ -11,7 +11,8 @@ mod tree;
 mod xml;
 
 pub(crate) use batch::{
-    Action as BatchAction, Item, Reply, ReplyItem, read_batch, read_replies, write_batch, write_replies,
+    Action as BatchAction, Item, MOST_ITEMS, Reply, ReplyItem, read_batch, read_replies, write_batch,
+    write_replies,
 };
 pub(crate) use gzip::{TooLarge, pack, unpack};
 pub(crate) use info::{ActionType, DataCenter, InstanceInfo, LeaseInfo, PortWord};

@@ -45,6 +45,12 @@ impl Speaker for Eureka {
         served.map(place).collect()
     }
 
+    /// That of everything: nothing else happens here meanwhile.
+    fn revision(&self, server: &Server, _: &str) -> Option<u64> {
+        let delta = ask(server, "GET", "delta", "").expect(200).json();
+        delta["applications"]["versions__delta"].as_str()?.parse().ok()
+    }
+
     fn writer(&self) -> Option<&dyn Writer> {
         Some(self)
     }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use futures_util::StreamExt;
 
+use super::Setup;
 use super::servers::{Running, Side};
 use super::words::{SERVICE_SIZE, agent_register, service_of};
-use super::{Setup, measured};
 use crate::client::Connection;
+use crate::common::measured;
 use crate::compared::{Compared, Figures};
 use crate::load::{new_histogram, share_of};
 use crate::requests;

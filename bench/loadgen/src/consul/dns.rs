@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 
+use super::Setup;
 use super::pair::Pair;
 use super::servers::Running;
 use super::words::put;
-use super::{Setup, measured};
+use crate::common::measured;
 use crate::compared::{Compared, Rounds};
 use crate::load::{Outcome, new_histogram};
 use crate::process::Process;

@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::Result;
 
+use super::Setup;
 use super::pair::Pair;
 use super::servers::Running;
-use super::words::{self, Each, SERVICE_SIZE, agent_register, catalog_register, id_of, service_of};
-use super::{Setup, measured};
+use super::words::{self, SERVICE_SIZE, agent_register, catalog_register, id_of, service_of};
+use crate::common::{Each, around, measured};
 use crate::compared::Compared;
 use crate::load::Scripts;
-use crate::requests::{self, Repeat};
+use crate::requests;
 use crate::table::thousands;
 
 const CONNECTIONS: usize = 64;
@@ -20,11 +21,6 @@ const VALUE: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 fn nothing(_: &Running) -> Result<()> {
     Ok(())
-}
-
-fn around(requests: Vec<Vec<u8>>) -> Scripts {
-    let requests = Arc::new(requests);
-    Arc::new(move |index| Box::new(Repeat::starting_at(Arc::clone(&requests), index * 7)))
 }
 
 pub(super) fn health(setup: &Setup) -> Vec<Compared> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Setup;
-use super::words::Each;
 use crate::client::OwnedReply;
+use crate::common::Each;
 use crate::load::{self, Extent, Load, Outcome};
 use crate::requests;
 use crate::server_process::{Server, free_address, last_words, new_data_dir, registry_command};
@@ -40,7 +40,7 @@ impl Setup {
         let (http, dns) = (free_address()?, free_address()?);
         let mut command = match side {
             Side::Registry => {
-                registry_command(&self.registry_binary, &data_dir, &[("consul", http), ("dns", dns)])
+                registry_command(&self.server_binary, &data_dir, &[("consul", http), ("dns", dns)])
             }
             Side::Consul => {
                 let config = data_dir.join("config.json");

@@ -1,10 +1,5 @@
 //! The requests as bytes: the same for both servers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::load::Script;
-
 pub(super) const SERVICE_SIZE: u64 = 10;
 
 pub(super) fn put(path: &str, body: &str) -> Vec<u8> {
@@ -44,21 +39,4 @@ pub(super) fn catalog_register(prefix: &str, n: u64) -> Vec<u8> {
             r#"{{"Node":"node-{node}","Address":"10.2.{high}.{low}","Service":{{"ID":"{id}","Service":"{service}","Tags":["v1","eu"],"Port":8080,"Meta":{{"version":"1.4.0"}}}},"Check":{{"CheckID":"service:{id}","Name":"alive","Status":"passing","ServiceID":"{id}"}}}}"#
         ),
     )
-}
-
-/// Each request of a numbered sequence once, over all connections together.
-pub(super) struct Each {
-    pub(super) counter: Arc<AtomicU64>,
-    pub(super) limit: u64,
-    pub(super) request: fn(u64) -> Vec<u8>,
-}
-
-impl Script for Each {
-    fn next(&mut self, request: &mut Vec<u8>) -> bool {
-        let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        if n < self.limit {
-            *request = (self.request)(n);
-        }
-        n < self.limit
-    }
 }

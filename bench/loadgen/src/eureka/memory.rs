@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::Setup;
 use super::servers::{Place, Side};
 use super::words::{Fetch, heartbeat, register};
-use super::{Setup, measured};
+use crate::common::measured;
 use crate::compared::{Compared, Figures};
 use crate::table::{Unit, thousands};
 

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::servers::{Place, Running, Side};
-use super::words::{APP_SIZE, Each, Fetch, app_of, around, heartbeat, register};
-use super::{Group, Setup, measured, visible};
+use super::words::{APP_SIZE, Fetch, app_of, heartbeat, register};
+use super::{Group, Setup, visible};
+use crate::common::{Each, around, measured};
 use crate::compared::{Compared, Turns, in_turns};
 use crate::load::{Extent, Scripts};
 use crate::table::thousands;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Setup;
-use super::words::{Each, Fetch};
+use super::words::Fetch;
 use crate::client::OwnedReply;
+use crate::common::Each;
 use crate::load::{self, Extent, Load, Outcome, Scripts};
 use crate::server_process::{Server, free_address, last_words, new_data_dir, registry_command};
 
@@ -73,7 +74,7 @@ impl Setup {
     }
 
     fn registry(&self, data_dir: &std::path::Path, place: &Place) -> Result<Command> {
-        let mut command = registry_command(&self.registry_binary, data_dir, &[("eureka", place.address)]);
+        let mut command = registry_command(&self.server_binary, data_dir, &[("eureka", place.address)]);
         if !place.others.is_empty() {
             let config = data_dir.with_extension("toml");
             let peers: Vec<String> = place.others.iter().copied().map(url).collect();

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use super::Setup;
 use super::rows::Warm;
 use super::servers::Running;
 use super::words::{Fetch, cancel, id_of, register};
-use super::{Setup, measured};
 use crate::client::Caller;
+use crate::common::measured;
 use crate::compared::{Compared, Figures};
 use crate::load::new_histogram;
 use crate::table::{Latency, Unit};

@@ -1,11 +1,5 @@
 //! The requests as bytes: the same for both servers, said as Java clients say them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::load::{Script, Scripts};
-use crate::requests::Repeat;
-
 /// Instances come twenty to an application.
 pub(super) const APP_SIZE: u64 = 20;
 
@@ -96,28 +90,5 @@ impl std::fmt::Display for Fetch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let dialect = if self.is_json { "JSON" } else { "XML" };
         write!(f, "{dialect}{}", if self.is_packed { ", gzip" } else { "" })
-    }
-}
-
-/// Goes round the same requests, each connection from another place.
-pub(super) fn around(requests: Vec<Vec<u8>>) -> Scripts {
-    let requests = Arc::new(requests);
-    Arc::new(move |index| Box::new(Repeat::starting_at(Arc::clone(&requests), index * 7)))
-}
-
-/// Each request of a numbered sequence once, over all connections together.
-pub(super) struct Each<F> {
-    pub(super) counter: Arc<AtomicU64>,
-    pub(super) limit: u64,
-    pub(super) request: F,
-}
-
-impl<F: Fn(u64) -> Vec<u8> + Send> Script for Each<F> {
-    fn next(&mut self, request: &mut Vec<u8>) -> bool {
-        let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        if n < self.limit {
-            *request = (self.request)(n);
-        }
-        n < self.limit
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions: they live by a node, by checks and perhaps by a lease, and hold keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::EnsureNode;
 use super::kv::{delay_left, entries_under};
 use super::query::tied_to;
 use crate::lens::{DELAYS, Hold, LOCKS, PairWords, Session, delay_key, pair_key, session_key};
+use crate::queries::Queries;
 
 /// Makes a session.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ impl Intent for CreateSession {
 #[derive(Clone, Debug)]
 pub(crate) struct EndSession {
     pub(crate) id: String,
+    /// The queries that were read before: some may be tied to it.
+    pub(crate) queries: Arc<Queries>,
 }
 
 impl Intent for EndSession {
@@ -80,7 +84,7 @@ impl Intent for EndSession {
                 Some(lease) => plan.writes.extend(Revoke { id: lease }.plan(at, now)?.plan.writes),
                 None => {
                     plan.delete(RecordKey::Entry(entry.key.clone()));
-                    tied_to(at, &self.id).into_iter().for_each(|key| plan.delete(key));
+                    tied_to(&self.queries, at, &self.id).into_iter().for_each(|key| plan.delete(key));
                 }
             }
         }

@@ -12,17 +12,15 @@ use super::status::To;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::refusal::Refusal;
-use crate::wire::{BatchAction, Form, Item, Malformed, Reply, Status, read_batch, write_replies};
-
-/// Real servers send 250 at most.
-const MOST: usize = 10_000;
+use crate::wire::{BatchAction, Form, Item, MOST_ITEMS, Malformed, Reply, Status, read_batch, write_replies};
 
 /// `POST peerreplication/batch/`: what a peer was told. All of it is told by a peer, whatever the headers say.
 pub(crate) async fn post(state: &State, mut ask: Ask) -> Result<Answer, Refusal> {
-    let bytes = ask.bytes(&state.config.limits).await?;
+    let limits = &state.config.limits;
+    let bytes = ask.bytes(limits, limits.body_bytes).await?;
     let items = read_batch(&bytes)?;
-    if items.len() > MOST {
-        let why = format!("a batch has at most {MOST} items");
+    if items.len() > MOST_ITEMS {
+        let why = format!("a batch has at most {MOST_ITEMS} items");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
     let replies = apply_all(state, &ask, items).await;

@@ -3,12 +3,12 @@ use std::time::Duration;
 use http::StatusCode;
 use switchboard_model::Name;
 use switchboard_registry::plan::Deregister;
-use switchboard_registry::{Caller, InstanceView};
+use switchboard_registry::{Caller, InstanceView, Renewed};
 
 use super::State;
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::lens::{Words, find, find_by_id, instance_to_wire, overridden_to_wire, said_status};
+use crate::lens::{Gist, find, find_by_id, instance_to_wire, overridden_to_wire, said_status};
 use crate::plan::Override;
 use crate::refusal::Refusal;
 use crate::wire::{BatchAction, InstanceInfo, Item, Status};
@@ -25,18 +25,33 @@ pub(crate) fn by_id(state: &State, ask: &Ask, id: &str) -> Result<Answer, Refusa
     Ok(Answer::said(ask.form, ask.form.instance(&state.detail(found))))
 }
 
-/// `PUT apps/{app}/{id}`: a heartbeat.
+/// `PUT apps/{app}/{id}`: a heartbeat. None: there is more to it than can be done at once.
+pub(crate) fn renew_at_once(
+    state: &State,
+    ask: &Ask,
+    app: &str,
+    id: &str,
+) -> Result<Option<Answer>, Refusal> {
+    let heard = state.beat_at_once(&ask.caller, &ask.namespace, app, id, beat(ask)?)?;
+    Ok(heard.map(|heard| answer(ask, &heard)))
+}
+
+/// Whatever there is to it.
 pub(crate) async fn renew(state: &State, ask: &Ask, app: &str, id: &str) -> Result<Answer, Refusal> {
-    let beat = Beat {
-        dirty: ask.dirty()?,
-        overridden: ask.get("overriddenstatus").map(Status::read),
-        by_peer: ask.by_peer,
-    };
-    match state.beat(&ask.caller, &ask.namespace, app, id, beat).await? {
-        Heard::Renewed => Ok(Answer::ok()),
-        Heard::Unknown => Ok(Answer::status(StatusCode::NOT_FOUND)),
+    Ok(answer(ask, &state.beat(&ask.caller, &ask.namespace, app, id, beat(ask)?).await?))
+}
+
+fn beat(ask: &Ask) -> Result<Beat, Refusal> {
+    let overridden = ask.get("overriddenstatus").map(|word| Status::read(&word));
+    Ok(Beat { dirty: ask.dirty()?, overridden, by_peer: ask.by_peer })
+}
+
+fn answer(ask: &Ask, heard: &Heard) -> Answer {
+    match heard {
+        Heard::Renewed => Answer::ok(),
+        Heard::Unknown => Answer::status(StatusCode::NOT_FOUND),
         Heard::Older(info) => {
-            Ok(Answer::said(ask.form, ask.form.instance(&info)).with_status(StatusCode::CONFLICT))
+            Answer::said(ask.form, ask.form.instance(info)).with_status(StatusCode::CONFLICT)
         }
     }
 }
@@ -65,6 +80,33 @@ pub(crate) enum Heard {
 }
 
 impl State {
+    /// None: the instance had lapsed and has to be brought back, or a peer has something new to say about it.
+    fn beat_at_once(
+        &self,
+        caller: &Caller,
+        namespace: &Name,
+        app: &str,
+        id: &str,
+        beat: Beat,
+    ) -> Result<Option<Heard>, Refusal> {
+        let view = self.context.registry.view(caller)?;
+        let Some(found) = find(&view, namespace.as_str(), app, id) else { return Ok(Some(Heard::Unknown)) };
+        let gist = Gist::of(&found.instance);
+        if has_to_say_its_status(found, gist) {
+            return Ok(Some(Heard::Unknown));
+        }
+        if news(beat, gist).is_some() {
+            return Ok(None);
+        }
+        if let Some(lease) = found.instance.lease
+            && let Renewed::Late { .. } = self.context.registry.renew(lease)?
+        {
+            return Ok(None);
+        }
+        self.pass_on(namespace, app, id, beat, found, gist);
+        Ok(Some(self.heard(beat, found, gist)))
+    }
+
     pub(crate) async fn beat(
         &self,
         caller: &Caller,
@@ -73,39 +115,44 @@ impl State {
         id: &str,
         beat: Beat,
     ) -> Result<Heard, Refusal> {
+        if let Some(heard) = self.beat_at_once(caller, namespace, app, id, beat)? {
+            return Ok(heard);
+        }
         let view = self.context.registry.view(caller)?;
         let Some(found) = find(&view, namespace.as_str(), app, id) else { return Ok(Heard::Unknown) };
-        let words = Words::of(&found.instance);
-        // After an override was taken away only the client knows its own status; registering again says it.
-        if words.unknown && said_status(found, &words) == Status::Unknown {
-            return Ok(Heard::Unknown);
-        }
+        let gist = Gist::of(&found.instance);
         self.keep_alive(caller, found).await?;
-        if !beat.by_peer {
-            self.peers.relay(namespace, || Item {
-                action: BatchAction::Heartbeat,
-                app: app.to_owned(),
-                id: id.to_owned(),
-                dirty: words.born.as_ref().and_then(|born| born.dirty),
-                status: Some(said_status(found, &words)),
-                overridden: words.over,
-                info: None,
-            });
+        self.pass_on(namespace, app, id, beat, found, gist);
+        if let Some(status) = news(beat, gist) {
+            let wish = Override { key: found.key().clone(), status, dirty: None, by_peer: true };
+            self.context.registry.submit(caller, wish).await?;
         }
-        let known = words.born.as_ref().and_then(|born| born.dirty);
-        match (beat.dirty, known) {
-            (Some(theirs), Some(ours)) if theirs > ours => {
-                if let Some(status) = beat.overridden.filter(|word| beat.by_peer && *word != Status::Unknown)
-                {
-                    let wish = Override { key: found.key().clone(), status, dirty: None, by_peer: true };
-                    self.context.registry.submit(caller, wish).await?;
-                }
-                Ok(Heard::Unknown)
-            }
+        Ok(self.heard(beat, found, gist))
+    }
+
+    fn pass_on(&self, namespace: &Name, app: &str, id: &str, beat: Beat, found: &InstanceView, gist: Gist) {
+        if beat.by_peer {
+            return;
+        }
+        self.peers.relay(namespace, || Item {
+            action: BatchAction::Heartbeat,
+            app: app.to_owned(),
+            id: id.to_owned(),
+            dirty: gist.dirty(),
+            status: Some(said_status(found, gist.unknown)),
+            overridden: gist.over,
+            info: None,
+        });
+    }
+
+    /// By whose clock the instance's own information is newer.
+    fn heard(&self, beat: Beat, found: &InstanceView, gist: Gist) -> Heard {
+        match (beat.dirty, gist.dirty()) {
+            (Some(theirs), Some(ours)) if theirs > ours => Heard::Unknown,
             (Some(theirs), Some(ours)) if theirs < ours && beat.by_peer => {
-                Ok(Heard::Older(Box::new(self.detail(found))))
+                Heard::Older(Box::new(self.detail(found)))
             }
-            _ => Ok(Heard::Renewed),
+            _ => Heard::Renewed,
         }
     }
 
@@ -120,7 +167,7 @@ impl State {
         let found = self.find(caller, namespace, app, id)?;
         let key = found.key().clone();
         // Peers do not end what another protocol keeps here: to them it was only lent.
-        if by_peer && Words::of(&found.instance).born.is_none() {
+        if by_peer && Gist::of(&found.instance).is_foreign() {
             return Ok(());
         }
         let told = by_peer.then(|| self.peers.hush(&key));
@@ -146,4 +193,15 @@ impl State {
         }
         info
     }
+}
+
+/// After an override was taken away only the client knows its own status; registering again says it.
+fn has_to_say_its_status(found: &InstanceView, gist: Gist) -> bool {
+    gist.unknown && said_status(found, true) == Status::Unknown
+}
+
+/// A status that a peer has laid over an instance of which it has newer information.
+fn news(beat: Beat, gist: Gist) -> Option<Status> {
+    let is_newer = beat.dirty.zip(gist.dirty()).is_some_and(|(theirs, ours)| theirs > ours);
+    beat.overridden.filter(|status| beat.by_peer && is_newer && *status != Status::Unknown)
 }

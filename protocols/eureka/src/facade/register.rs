@@ -1,11 +1,12 @@
 use http::StatusCode;
 use switchboard_model::Name;
 use switchboard_registry::Caller;
+use switchboard_registry::plan::Intent;
 
 use super::State;
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::lens::instance_from_wire;
+use crate::lens::{find, instance_from_wire};
 use crate::plan::{Enrol, Enrolled};
 use crate::refusal::Refusal;
 use crate::wire::InstanceInfo;
@@ -27,12 +28,26 @@ pub(crate) async fn enrol(
 ) -> Result<Enrolled, Refusal> {
     let given = instance_from_wire(namespace, app, info)?;
     let wish = Enrol { given, linger: state.config.linger.0, by_peer };
-    let committed = state.context.registry.submit(caller, wish).await?;
-    let (Enrolled::Taken { key } | Enrolled::Kept { key }) = &committed.reply;
+    let enrolled = match nothing_new(state, caller, &wish)? {
+        Some(enrolled) => enrolled,
+        None => state.context.registry.submit(caller, wish).await?.reply,
+    };
+    let (Enrolled::Taken { key } | Enrolled::Kept { key }) = &enrolled;
     // A registration is a sign of life, also where it changed nothing.
     let view = state.context.registry.view(caller)?;
     if let Some(found) = view.instance(key) {
         state.keep_alive(caller, found).await?;
     }
-    Ok(committed.reply)
+    Ok(enrolled)
+}
+
+/// Whether all of it is known already, so that nobody has to wait for the one who writes.
+fn nothing_new(state: &State, caller: &Caller, wish: &Enrol) -> Result<Option<Enrolled>, Refusal> {
+    let view = state.context.registry.view(caller)?;
+    let key = &wish.given.instance.key;
+    if find(&view, key.namespace.as_str(), key.service.as_str(), key.id.as_str()).is_none() {
+        return Ok(None);
+    }
+    let planned = wish.plan(&view, state.context.registry.now())?;
+    Ok(planned.plan.is_empty().then_some(planned.reply))
 }

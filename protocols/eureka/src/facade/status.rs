@@ -14,7 +14,7 @@ use crate::wire::{BatchAction, Dialect, Item, Status};
 /// `PUT apps/{app}/{id}/status?value=`: a status that stays whatever the instance says.
 pub(crate) async fn put(state: &State, ask: &Ask, app: &str, id: &str) -> Result<Answer, Refusal> {
     let word = ask.get("value").unwrap_or_default();
-    let status = Status::parse(word).ok_or_else(|| {
+    let status = Status::parse(&word).ok_or_else(|| {
         let words = Status::ALL.map(Status::as_str).join(", ");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("value: {word:?} is none of {words}"))
     })?;
@@ -25,7 +25,7 @@ pub(crate) async fn put(state: &State, ask: &Ask, app: &str, id: &str) -> Result
 
 /// `DELETE apps/{app}/{id}/status`: the instance has its own say again.
 pub(crate) async fn delete(state: &State, ask: &Ask, app: &str, id: &str) -> Result<Answer, Refusal> {
-    let status = ask.get("value").map_or(Status::Unknown, Status::read);
+    let status = ask.get("value").map_or(Status::Unknown, |word| Status::read(&word));
     let to = To { namespace: &ask.namespace, app, id, dirty: ask.dirty()?, by_peer: ask.by_peer };
     state.restore(&ask.caller, to, status).await?;
     Ok(Answer::ok())

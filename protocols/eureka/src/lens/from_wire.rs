@@ -14,6 +14,9 @@ use crate::wire::{DataCenter, InstanceInfo, PortWord, Status};
 const RENEWAL_SECS: i64 = 30;
 const DURATION_SECS: i64 = 90;
 
+/// All that Java clients know.
+const DATA_CENTERS: [&str; 3] = ["Netflix", "Amazon", "MyOwn"];
+
 /// A registration in the model's words. What depends on the instance that is there already is decided by the plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Given {
@@ -40,15 +43,27 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         return Err(Refusal::bad(format!("Mismatched appName, expecting {expected} but was {own_app}")));
     }
     let data_center = info.data_center.clone().ok_or_else(|| missing("dataCenterInfo"))?;
-    if said(&data_center.name).is_none() {
-        return Err(missing("dataCenterInfo Name"));
+    match said(&data_center.name) {
+        None => return Err(missing("dataCenterInfo Name")),
+        Some(name) if DATA_CENTERS.contains(&name.as_str()) => {}
+        Some(_) => return Err(spoils_the_list("dataCenterInfo.name", &format!("one of {DATA_CENTERS:?}"))),
+    }
+    let lease = info.lease.unwrap_or_default();
+    if i64::try_from(info.last_dirty.unwrap_or(0)).is_err() {
+        return Err(spoils_the_list("lastDirtyTimestamp", &format!("at most {}", i64::MAX)));
+    }
+    for (field, secs) in
+        [("renewalIntervalInSecs", lease.renewal_secs), ("durationInSecs", lease.duration_secs)]
+    {
+        if secs > i64::from(i32::MAX) {
+            return Err(spoils_the_list(&format!("leaseInfo.{field}"), &format!("at most {}", i32::MAX)));
+        }
     }
     let address = if ip.parse::<IpAddr>().is_ok() { &ip } else { &host };
     let metadata = Metadata::new(info.metadata.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
     let amazon_zone = data_center.metadata.get("availability-zone").map(String::as_str);
     let zone = zone(&metadata).or(amazon_zone).filter(|zone| !zone.is_empty()).map(Arc::from);
     let weight = weight(&metadata).unwrap_or(1);
-    let lease = info.lease.unwrap_or_default();
     let port = info.port.unwrap_or(PortWord { number: 7001, enabled: true });
     let secure_port = info.secure_port.unwrap_or(PortWord { number: 7002, enabled: false });
     let or_default = |secs: i64, default| if secs > 0 { secs } else { default };
@@ -88,6 +103,7 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         tags: Tags::default(),
         metadata,
         weight,
+        warning_weight: None,
         zone,
         lifecycle: Lifecycle::Up,
         lease: None,
@@ -102,6 +118,13 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         over: info.overridden.filter(|status| *status != Status::Unknown),
         ttl: Duration::from_secs(u64::try_from(duration_secs).unwrap_or_default()),
     })
+}
+
+/// A Java client that cannot read one instance reads none of the list.
+fn spoils_the_list(field: &str, rule: &str) -> Refusal {
+    Refusal::bad(format!(
+        "{field}: must be {rule}; Java clients could not read the list of instances any more"
+    ))
 }
 
 /// Where clients that balance by zone look for it.

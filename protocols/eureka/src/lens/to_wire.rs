@@ -2,7 +2,7 @@ use switchboard_model::{Health, Instance, Lifecycle};
 use switchboard_registry::InstanceView;
 
 use super::identity::id_to_wire;
-use super::words::{Born, STATUS_CHECK, Words};
+use super::words::{Born, Gist, STATUS_CHECK, Words};
 use crate::wire::{DataCenter, InstanceInfo, LeaseInfo, PortWord, Status};
 
 /// Changes of an instance that no Eureka client registered have no clock of their own; counted from here, the revision
@@ -21,7 +21,7 @@ pub(crate) fn instance_to_wire(view: &InstanceView) -> InstanceInfo {
     };
     info.instance_id = Some(id_to_wire(view.key()));
     info.app = Some(app_to_wire(view.key().service.as_str()));
-    info.status = Some(status_of(view, &words));
+    info.status = Some(status_of(view, words.unknown));
     info.overridden = Some(words.over.unwrap_or(Status::Unknown));
     info
 }
@@ -124,26 +124,26 @@ fn metadata(instance: &Instance) -> std::collections::BTreeMap<String, String> {
 pub(crate) fn status_to_wire(view: &InstanceView) -> Status {
     match view.health {
         // The only one for which there are two words.
-        Health::Critical => status_of(view, &Words::of(&view.instance)),
-        _ => status_of(view, &Words::default()),
+        Health::Critical => status_of(view, Gist::of(&view.instance).unknown),
+        _ => status_of(view, false),
     }
 }
 
-fn status_of(view: &InstanceView, words: &Words) -> Status {
+fn status_of(view: &InstanceView, unknown: bool) -> Status {
     match view.health {
         Health::Passing | Health::Warning | Health::Suspect => Status::Up,
         Health::Starting => Status::Starting,
         Health::Draining | Health::OutOfService => Status::OutOfService,
-        Health::Critical if words.unknown && says_it_is_down(view) => Status::Unknown,
+        Health::Critical if unknown && says_it_is_down(view) => Status::Unknown,
         Health::Critical | Health::Lapsed => Status::Down,
     }
 }
 
 /// The status that the provider, or whoever overrode it, wants: whatever checks and leases found out.
-pub(crate) fn said_status(view: &InstanceView, words: &Words) -> Status {
+pub(crate) fn said_status(view: &InstanceView, unknown: bool) -> Status {
     match view.instance.lifecycle {
         _ if says_it_is_down(view) => {
-            if words.unknown {
+            if unknown {
                 Status::Unknown
             } else {
                 Status::Down
@@ -160,5 +160,5 @@ fn says_it_is_down(view: &InstanceView) -> bool {
 }
 
 pub(crate) fn overridden_to_wire(view: &InstanceView) -> Option<Status> {
-    Words::of(&view.instance).over
+    Gist::of(&view.instance).over
 }

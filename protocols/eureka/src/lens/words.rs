@@ -98,3 +98,65 @@ impl Words {
         before.with(ORIGIN, ours)
     }
 }
+
+/// The little of the words that heartbeats and statuses depend on, read without making all the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Gist {
+    pub(crate) over: Option<Status>,
+    pub(crate) unknown: bool,
+    by_peer: bool,
+    born: Option<Clock>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Clock {
+    dirty: Option<u64>,
+}
+
+impl Gist {
+    pub(crate) fn of(instance: &Instance) -> Gist {
+        let kept = instance.annex.get(ORIGIN).and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let gist: Gist = kept.unwrap_or_default();
+        match &*instance.origin {
+            ORIGIN => gist,
+            _ => Gist { born: None, by_peer: false, ..gist },
+        }
+    }
+
+    /// A peer wrote it last, who tells the other peers.
+    pub(crate) fn is_by_peer(self) -> bool {
+        self.by_peer
+    }
+
+    /// No Eureka client registered it.
+    pub(crate) fn is_foreign(self) -> bool {
+        self.born.is_none()
+    }
+
+    /// By the provider's clock, when it last changed its own information.
+    pub(crate) fn dirty(self) -> Option<u64> {
+        self.born.and_then(|born| born.dirty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gist_of_the_words_is_in_the_words() {
+        let born = Born { dirty: Some(17), vip: Some("web".into()), ..Born::default() };
+        for words in [
+            Words::default(),
+            Words { over: Some(Status::OutOfService), unknown: true, ..Words::default() },
+            Words { by_peer: true, born: Some(born), ..Words::default() },
+        ] {
+            let gist: Gist = serde_json::from_slice(&serde_json::to_vec(&words).unwrap()).unwrap();
+            let Words { over, unknown, by_peer, born } = words;
+            assert_eq!((gist.over, gist.unknown, gist.is_by_peer()), (over, unknown, by_peer));
+            assert_eq!((gist.is_foreign(), gist.dirty()), (born.is_none(), born.and_then(|born| born.dirty)));
+        }
+    }
+}

@@ -11,8 +11,10 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::wire::unpack;
 
-/// A peer's answer is at most this long, also after it has been unpacked.
-const LONGEST: usize = 256 * 1024 * 1024;
+/// Everything that a peer knows is at most this long, also after it has been unpacked.
+const LONGEST_LIST: usize = 256 * 1024 * 1024;
+/// And its answer to a batch, in which there may be an instance for each.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -28,6 +30,8 @@ pub(super) struct Client {
 pub(super) enum Failure {
     /// It has too much to do; the same again in a moment.
     Busy(String),
+    /// It takes what it is told and says nothing.
+    Silent,
     /// It cannot be reached.
     Away(String),
     /// It does not want it, and never will.
@@ -38,6 +42,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::Busy(why) => write!(f, "it is busy: {why}"),
+            Failure::Silent => write!(f, "it does not answer in time"),
             Failure::Away(why) => write!(f, "it cannot be reached: {why}"),
             Failure::Refused(why) => write!(f, "it refused: {why}"),
         }
@@ -77,14 +82,14 @@ impl Client {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
-        self.call(Method::GET, path, Bytes::new()).await
+        self.call(Method::GET, path, Bytes::new(), LONGEST_LIST).await
     }
 
     pub(super) async fn post(&self, path: &str, json: String) -> Result<Bytes, Failure> {
-        self.call(Method::POST, path, json.into()).await
+        self.call(Method::POST, path, json.into(), LONGEST_ANSWER).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+    async fn call(&self, method: Method, path: &str, body: Bytes, most: usize) -> Result<Bytes, Failure> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -100,19 +105,18 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         let request = request.body(Full::new(body)).map_err(|error| Failure::Refused(error.to_string()))?;
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(request, most)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Failure::Busy("it did not answer in time".into())),
+            Err(_) => Err(Failure::Silent),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
+    async fn exchange(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Bytes, Failure> {
         let away = |error: &dyn std::fmt::Display| Failure::Away(error.to_string());
         let response = self.http.request(request).await.map_err(|error| away(&error))?;
         let status = response.status();
         let is_packed = response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-        let body =
-            Limited::new(response.into_body(), LONGEST).collect().await.map_err(|error| away(&error))?;
+        let body = Limited::new(response.into_body(), most).collect().await.map_err(|error| away(&error))?;
         let body = body.to_bytes();
         match status.as_u16() {
             200..=299 => {}
@@ -121,7 +125,7 @@ impl Client {
         }
         match is_packed {
             false => Ok(body),
-            true => match unpack(&body, LONGEST) {
+            true => match unpack(&body, most) {
                 Ok(Ok(plain)) => Ok(plain.into()),
                 Ok(Err(error)) => Err(Failure::Refused(error.to_string())),
                 Err(_) => Err(Failure::Refused("its answer is too large".into())),

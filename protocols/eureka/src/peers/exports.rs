@@ -6,7 +6,7 @@ use switchboard_model::{DEFAULT_NAMESPACE, Health, Name, Selector};
 use switchboard_registry::{Caller, Change, InstanceView, WatchEnd, What};
 
 use crate::facade::{Shared, enrol};
-use crate::lens::{Words, all_in, app_to_wire, id_to_wire, instance_to_wire, services};
+use crate::lens::{Gist, all_in, app_to_wire, id_to_wire, instance_to_wire, services, status_to_wire};
 use crate::wire::{BatchAction, DataCenter, InstanceInfo, Item, LeaseInfo, PortWord, Status};
 
 /// As often as a client would.
@@ -67,7 +67,7 @@ pub(super) async fn follow(state: Shared) {
 
 /// It is ours to tell of, and worth it.
 fn is_ours(view: &InstanceView) -> bool {
-    view.health != Health::Lapsed && !Words::of(&view.instance).by_peer
+    view.health != Health::Lapsed && !Gist::of(&view.instance).is_by_peer()
 }
 
 fn news(state: &Shared, change: &Change) -> Option<Item> {
@@ -81,8 +81,7 @@ fn news(state: &Shared, change: &Change) -> Option<Item> {
         (before, Some(after)) => {
             let same = before.as_ref().is_some_and(|before| {
                 before.instance.modified == after.instance.modified
-                    && (before.health == Health::Lapsed
-                        || instance_to_wire(before).status == instance_to_wire(after).status)
+                    && (before.health == Health::Lapsed || status_to_wire(before) == status_to_wire(after))
             });
             (is_ours(after) && !same).then(|| registration(after))
         }
@@ -95,7 +94,7 @@ pub(super) async fn keep_alive(state: Shared) {
     loop {
         let Ok(view) = state.context.registry.view(&me()) else { return };
         for found in services(&view, DEFAULT_NAMESPACE).flat_map(|service| all_in(service)) {
-            if found.health != Health::Lapsed && Words::of(&found.instance).born.is_none() {
+            if found.health != Health::Lapsed && Gist::of(&found.instance).is_foreign() {
                 state.peers.push(&item(BatchAction::Heartbeat, found, &instance_to_wire(found)));
             }
         }

@@ -33,8 +33,8 @@ pub(super) async fn run(state: Shared, peer: Arc<Peer>) {
         }
         let items: Vec<Item> = batch.iter().map(|waiting| waiting.item.clone()).collect();
         let outcome = peer.client.post("peerreplication/batch/", write_batch(&items)).await;
-        let was_reachable =
-            peer.is_reachable.swap(!matches!(outcome, Err(Failure::Away(_))), Ordering::Relaxed);
+        let is_reachable = !matches!(outcome, Err(Failure::Away(_) | Failure::Silent));
+        let was_reachable = peer.is_reachable.swap(is_reachable, Ordering::Relaxed);
         match outcome {
             Ok(answer) => {
                 meters.sent.inc_by(items.len() as u64);
@@ -60,7 +60,7 @@ pub(super) async fn run(state: Shared, peer: Arc<Peer>) {
 
 async fn retry(state: &Shared, peer: &Peer, batch: Vec<Waiting>, failure: Failure) {
     match failure {
-        Failure::Busy(_) => {
+        Failure::Busy(_) | Failure::Silent => {
             peer.queue.put_back(batch);
             tokio::time::sleep(PAUSE_BUSY).await;
         }

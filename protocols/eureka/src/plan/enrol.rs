@@ -6,7 +6,7 @@ use switchboard_registry::plan::{Intent, Keep, Planned, Register, Revive};
 use switchboard_registry::{InstanceView, Now, Snapshot};
 
 use super::status::{lifecycle, plan_check};
-use crate::lens::{Given, Words, find, instance_from_wire, instance_to_wire, said_status};
+use crate::lens::{Gist, Given, Words, find, instance_from_wire, instance_to_wire, said_status};
 use crate::wire::Status;
 
 /// A registration, from a client or from a peer.
@@ -106,18 +106,21 @@ impl Enrol {
             born.updated = past_born.map_or(now.wall_ms, |past| past.updated);
             born.up_since = past_born.map_or(0, |past| past.up_since);
         }
-        let same = before.is_some_and(|view| with(&words).is_ok_and(|now| now == view.instance.value));
-        if !same && let Some(born) = &mut words.born {
-            born.updated = now.wall_ms;
-            if status == Status::Up && born.up_since == 0 {
-                born.up_since = now.wall_ms;
+        let same = before.map(|view| with(&words).map(|said| (said == view.instance.value).then_some(said)));
+        let instance = match same.transpose()?.flatten() {
+            Some(same) => same,
+            None => {
+                if let Some(born) = &mut words.born {
+                    born.updated = now.wall_ms;
+                    if status == Status::Up && born.up_since == 0 {
+                        born.up_since = now.wall_ms;
+                    }
+                }
+                with(&words)?
             }
-        }
-        let register = Register {
-            instance: with(&words)?,
-            checks: None,
-            keep: Keep::Ttl { ttl: *ttl, linger: self.linger },
         };
+        let register =
+            Register { instance, checks: None, keep: Keep::Ttl { ttl: *ttl, linger: self.linger } };
         let mut planned = register.plan(at, now)?;
         let key = planned.reply.key;
         plan_check(&mut planned.plan, at, now, &key, status)?;
@@ -133,7 +136,7 @@ impl Enrol {
         if let Some(over) = over {
             return over;
         }
-        match alive.map(|view| said_status(view, &Words::of(&view.instance))) {
+        match alive.map(|view| said_status(view, Gist::of(&view.instance).unknown)) {
             Some(known @ (Status::Up | Status::OutOfService)) if !self.by_peer => known,
             _ => said,
         }

@@ -64,7 +64,7 @@ fn write(
 ) -> Result<Planned<()>, Rejection> {
     let view = at.instance(key).ok_or_else(|| Rejection::not_found(Noun::Instance, &key.id))?;
     let mut words = Words::of(&view.instance);
-    let said = said_status(view, &words);
+    let said = said_status(view, words.unknown);
     let is_foreign = words.born.is_none();
     let mut plan = Plan::default();
     let Some(status) = decide(&mut words, said, is_foreign) else { return Ok(Planned { plan, reply: () }) };

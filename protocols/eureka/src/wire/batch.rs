@@ -1,8 +1,10 @@
 //! What servers tell each other, many things at once. JSON only, and without names around it.
 
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::{Map, Value, json};
 
-use super::read::{Field, instance, malformed, parse, several, shortened};
+use super::read::{Field, instance, malformed, parse, several, shortened, unreadable};
 use super::{Form, InstanceInfo, Malformed, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,11 +57,62 @@ pub(crate) struct Reply {
 
 pub(crate) type ReplyItem = Reply;
 
-/// The items, each of them read or not: one that is broken spoils no other.
+/// Real servers send 250 at most.
+pub(crate) const MOST_ITEMS: usize = 10_000;
+
+/// The items, each of them read or not: one that is broken spoils no other. Of too many, one too many.
 pub(crate) fn read_batch(bytes: &[u8]) -> Result<Vec<Result<Item, Malformed>>, Malformed> {
-    let value = parse(bytes)?;
-    let list = value.get("replicationList").ok_or_else(|| malformed("there is no `replicationList`"))?;
-    Ok(several(list).iter().map(item).collect())
+    let batch: Batch = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
+    batch.items.map(|items| items.0).ok_or_else(|| malformed("there is no `replicationList`"))
+}
+
+#[derive(Deserialize)]
+struct Batch {
+    #[serde(rename = "replicationList", default, deserialize_with = "there")]
+    items: Option<Items>,
+}
+
+/// Said, if only as null.
+fn there<'de, D: Deserializer<'de>>(list: D) -> Result<Option<Items>, D::Error> {
+    Items::deserialize(list).map(Some)
+}
+
+/// Each is made what it is as soon as it is read, so that a batch is never in memory as the tree that it came as.
+struct Items(Vec<Result<Item, Malformed>>);
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(list: D) -> Result<Items, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Items;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of what happened")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
+                let mut items = Vec::new();
+                while items.len() <= MOST_ITEMS
+                    && let Some(value) = list.next_element::<Value>()?
+                {
+                    items.push(item(&value));
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Items(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Items, A::Error> {
+                Value::deserialize(MapAccessDeserializer::new(one)).map(|one| Items(vec![item(&one)]))
+            }
+
+            fn visit_unit<E>(self) -> Result<Items, E> {
+                Ok(Items(Vec::new()))
+            }
+        }
+
+        list.deserialize_any(Reading)
+    }
 }
 
 fn item(value: &Value) -> Result<Item, Malformed> {

@@ -62,6 +62,11 @@ impl DataCenter {
         }
     }
 
+    /// A Java client that reads that it is in Amazon's takes it for granted that there is more to read.
+    pub(crate) fn shows_metadata(&self) -> bool {
+        !self.metadata.is_empty() || self.name.as_deref() == Some("Amazon")
+    }
+
     pub(crate) fn my_own() -> DataCenter {
         DataCenter { class: None, name: Some("MyOwn".into()), metadata: BTreeMap::new() }
     }

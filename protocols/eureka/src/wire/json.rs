@@ -81,7 +81,7 @@ pub(crate) fn instance(out: &mut String, info: &InstanceInfo, form: Form) {
         let mut inner = Members { out: members.out, first: true };
         inner.said("@class", Some(data_center.class()));
         inner.said("name", data_center.name.as_deref());
-        if !data_center.metadata.is_empty() {
+        if data_center.shows_metadata() {
             inner.name("metadata");
             map(inner.out, &data_center.metadata);
         }

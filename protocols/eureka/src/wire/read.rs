@@ -58,7 +58,11 @@ pub(super) fn several(value: &Value) -> &[Value] {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Read<Value> {
-    serde_json::from_slice(bytes).map_err(|error| malformed(format!("the body is not JSON: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
+}
+
+pub(super) fn unreadable(error: &serde_json::Error) -> Malformed {
+    malformed(format!("the body is not JSON: {error}"))
 }
 
 pub(super) fn malformed(why: impl Into<String>) -> Malformed {

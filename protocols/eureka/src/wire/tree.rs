@@ -13,6 +13,8 @@ use super::name_coder::unescape_name;
 use super::read::{Malformed, malformed, shortened};
 
 const DEEPEST: usize = 16;
+/// Of one element: each is compared with all before it.
+const MOST_ATTRIBUTES: usize = 16;
 
 struct Frame {
     name: String,
@@ -88,7 +90,10 @@ fn is_utf8(encoding: &str) -> bool {
 fn frame(start: &BytesStart<'_>) -> Result<Frame, Malformed> {
     let name = start.name();
     let mut members = Map::new();
-    for attribute in start.attributes() {
+    for (place, attribute) in start.attributes().enumerate() {
+        if place >= MOST_ATTRIBUTES {
+            return Err(malformed(format!("an element has more than {MOST_ATTRIBUTES} attributes")));
+        }
         let attribute = attribute.map_err(|error| malformed(format!("the body is not XML: {error}")))?;
         let value = attribute
             .normalized_value(XmlVersion::Implicit1_0)

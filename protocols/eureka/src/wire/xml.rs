@@ -48,7 +48,7 @@ pub(crate) fn instance(out: &mut String, info: &InstanceInfo, form: Form) {
     if let Some(data_center) = &info.data_center {
         let _ = write!(out, "<dataCenterInfo class=\"{}\">", escape(data_center.class()));
         said(out, "name", data_center.name.as_deref());
-        if !data_center.metadata.is_empty() {
+        if data_center.shows_metadata() {
             out.push_str("<metadata>");
             map(out, &data_center.metadata);
             out.push_str("</metadata>");

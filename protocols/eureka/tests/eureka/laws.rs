@@ -64,7 +64,7 @@ prop_compose! {
         over in prop_oneof![Just(Value::Null), Just(json!("UNKNOWN")), Just(json!("DOWN")), Just(json!("OUT_OF_SERVICE"))],
         metadata in proptest::collection::btree_map(text(), text(), 0..4),
         urls in proptest::collection::vec(proptest::option::of(text()), 7),
-        lease in proptest::option::of((-5..100_i64, 1..1_000_000_i64)), dirty in proptest::option::of(any::<u64>()),
+        lease in proptest::option::of((-5..100_i64, 1..1_000_000_i64)), dirty in proptest::option::of(0..=i64::MAX),
         country in proptest::option::of(0..300_i32), amazon in any::<bool>(),
     ) -> Value {
         let port = |word: Option<(i32, bool)>| word.map(|(n, on)| json!({ "$": n, "@enabled": on.to_string() }));

@@ -12,6 +12,9 @@ async fn broken_bodies_are_refused_and_nothing_is_kept() {
     let deep = "[".repeat(100_000);
     let deep_xml = "<a>".repeat(100_000);
     let many = format!("<instance>{}</instance>", "<app>A</app>".repeat(2));
+    // Each was compared with all before it: half a megabyte of them took the server minutes.
+    let attributes: String = (0..50_000).map(|n| format!(" a{n}=''")).collect();
+    let attributes = format!("<instance{attributes}/>");
     for (kind, body) in [
         ("application/json", ""),
         ("application/json", "null"),
@@ -39,6 +42,7 @@ async fn broken_bodies_are_refused_and_nothing_is_kept() {
         ("application/xml", "<?xml version='1.0' encoding='UTF-16'?><instance/>"),
         ("application/xml", &many),
         ("application/xml", &deep_xml),
+        ("application/xml", &attributes),
         ("application/octet-stream", "<instance"),
         ("text/plain", "\0\0\0"),
     ] {
@@ -48,10 +52,22 @@ async fn broken_bodies_are_refused_and_nothing_is_kept() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{start}");
         assert!(!answer.text().is_empty(), "{start}");
     }
-    let bytes: &[u8] = b"{\"instance\":{\"app\":\"\xff\xfe\"}}";
-    let answer =
-        world.ask(Method::POST, "/eureka/apps/WEB", &[("content-type", "application/json")], bytes).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let utf_16: Vec<u8> = "\u{feff}<instance/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (kind, bytes) in [
+        ("application/json", b"{\"instance\":{\"app\":\"\xff\xfe\"}}".as_slice()),
+        ("application/json; charset=iso-8859-1", b"{\"instance\":{\"app\":\"\xfc\"}}".as_slice()),
+        ("application/xml", b"<instance><app>\xff\xfe</app></instance>".as_slice()),
+        (
+            "application/xml",
+            b"<?xml version='1.0' encoding='latin1'?><instance><app>\xfc</app></instance>".as_slice(),
+        ),
+        ("application/xml; charset=utf-16", &utf_16),
+        ("application/xml", b"\xef\xbb\xbf\xef\xbb\xbf<instance/>".as_slice()),
+    ] {
+        let headers = [("content-type", kind)];
+        let answer = world.ask(Method::POST, "/eureka/apps/WEB", &headers, bytes.to_vec()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bytes:?}");
+    }
     assert_eq!(world.head(), 0);
 }
 
@@ -66,18 +82,75 @@ async fn words_that_break_the_rules_are_refused_by_name() {
         (json!({ "metadata": { "a": "line\nline" } }), "metadata"),
         (json!({ "metadata": { "": "x" } }), "metadata"),
         (json!({ "homePageUrl": "a\u{0007}b" }), "homePageUrl"),
-        (json!({ "leaseInfo": { "durationInSecs": 99_999_999_999_i64 } }), "ttl"),
-        (json!({ "dataCenterInfo": { "name": "My\u{0000}Own" } }), "dataCenterInfo"),
+        (json!({ "leaseInfo": { "durationInSecs": 99_999_999_999_i64 } }), "leaseInfo.durationInSecs"),
+        (
+            json!({ "leaseInfo": { "renewalIntervalInSecs": 2_147_483_648_i64 } }),
+            "leaseInfo.renewalIntervalInSecs",
+        ),
+        (json!({ "lastDirtyTimestamp": "9223372036854775808" }), "lastDirtyTimestamp"),
+        (json!({ "dataCenterInfo": { "name": "Mine" } }), "dataCenterInfo.name"),
+        (json!({ "dataCenterInfo": { "name": " MyOwn" } }), "dataCenterInfo.name"),
+        (json!({ "dataCenterInfo": { "name": "MyOwn", "@class": "a\u{0000}b" } }), "dataCenterInfo"),
     ] {
         let answer = world.post("WEB", &json!({ "instance": but(java("WEB", "w"), members) })).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
         assert!(answer.text().contains(field), "{field} is not in {}", answer.text());
     }
     let pairs: serde_json::Map<_, _> = (0..200).map(|i| (format!("k{i}"), json!("v"))).collect();
-    let answer =
-        world.post("WEB", &json!({ "instance": but(java("WEB", "w"), json!({ "metadata": pairs })) })).await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let blank = "x".repeat(1024 * 1024);
+    for long in [json!({ "metadata": pairs }), json!({ "nobody-knows": blank })] {
+        let answer = world.post("WEB", &json!({ "instance": but(java("WEB", "w"), long) })).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
     assert_eq!(world.head(), 0);
+}
+
+/// Clocks are wrong, by years and in both directions, and an instance stays what it is to whoever beats for it.
+#[tokio::test]
+async fn clocks_that_are_far_off_take_nothing_from_anyone() {
+    let world = world().await;
+    let beat =
+        async |at: &str| world.put(&format!("/eureka/apps/WEB/w?status=UP&lastDirtyTimestamp={at}")).await;
+    let far = i64::MAX.to_string();
+    for at in ["0", "1", &far] {
+        world.register(&but(java("WEB", "w"), json!({ "lastDirtyTimestamp": at }))).await;
+        assert_eq!(beat(at).await, StatusCode::OK, "{at}");
+        assert_eq!(world.instance("WEB", "w").await["lastDirtyTimestamp"], *at);
+    }
+    // Its clock was put right: it is heard, and says no more than before until its lease has lapsed.
+    assert_eq!(beat("1700000000000").await, StatusCode::OK);
+    world.register(&but(java("WEB", "w"), json!({ "ipAddr": "10.0.0.9" }))).await;
+    assert_eq!(world.instance("WEB", "w").await["ipAddr"], "10.0.0.1");
+    for none in ["-1", "9223372036854775808000", "now"] {
+        assert_eq!(beat(none).await, StatusCode::BAD_REQUEST, "{none}");
+    }
+    assert_eq!(world.health("web", "w"), switchboard_model::Health::Passing);
+}
+
+#[tokio::test]
+async fn absurd_leases_are_those_of_a_client_that_said_nothing_or_are_refused() {
+    let world = world().await;
+    for (secs, kept) in
+        [(0, 90), (-1, 90), (i64::MIN, 90), (1, 1), (i64::from(i32::MAX), i64::from(i32::MAX))]
+    {
+        let lease = json!({ "leaseInfo": { "durationInSecs": secs, "renewalIntervalInSecs": secs } });
+        world.register(&but(java("WEB", &format!("w{secs}")), lease)).await;
+        let known = world.instance("WEB", &format!("w{secs}")).await;
+        assert_eq!(known["leaseInfo"]["durationInSecs"], kept, "{secs}");
+    }
+    let lease = json!({ "leaseInfo": { "durationInSecs": i64::MAX } });
+    let answer = world.post("WEB", &json!({ "instance": but(java("WEB", "w"), lease) })).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+/// A Java client takes it for granted that an instance in Amazon's data centre has metadata there.
+#[tokio::test]
+async fn an_instance_at_amazon_always_shows_that_it_has_metadata() {
+    let world = world().await;
+    world.register(&but(java("WEB", "w"), json!({ "dataCenterInfo": { "name": "Amazon" } }))).await;
+    assert_eq!(world.instance("WEB", "w").await["dataCenterInfo"]["metadata"], json!({}));
+    let xml = world.ask(Method::GET, "/eureka/apps/WEB/w", &[], "").await;
+    assert!(xml.text().contains("<name>Amazon</name><metadata></metadata>"), "{}", xml.text());
 }
 
 #[tokio::test]
@@ -110,8 +183,13 @@ async fn broken_batches_are_refused_item_by_item() {
         .collect();
     assert_eq!(statuses, [404, 500, 200, 500, 200, 500, 500, 500, 404]);
     assert_eq!(world.status("WEB", "w").await, "UP");
-    let nothing = post(r#"{"replicationList":[]}"#.into()).await.json();
-    assert_eq!(nothing, json!({ "responseList": [] }));
+    for nothing in [r#"{"replicationList":[]}"#, r#"{"replicationList":null,"more":[1]}"#] {
+        assert_eq!(post(nothing.into()).await.json(), json!({ "responseList": [] }));
+    }
+    let alone = json!({ "replicationList": { "action": "Heartbeat", "appName": "WEB", "id": "w" } });
+    assert_eq!(post(alone.to_string()).await.json(), json!({ "responseList": [{ "statusCode": 200 }] }));
+    let too_many = format!(r#"{{"replicationList":[{}0]}}"#, "0,".repeat(10_000));
+    assert_eq!(post(too_many).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 /// Found by the real server: a heartbeat after a cancellation in the same batch was answered as if that had not been.

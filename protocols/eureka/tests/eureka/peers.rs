@@ -11,17 +11,32 @@ fn free() -> std::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-async fn pair() -> (World, World) {
-    let (a, b) = (free(), free());
-    let towards = |peer: std::net::SocketAddr| format!("peers = ['http://{peer}/eureka']");
-    let (a, b) = (world_at(&a.to_string(), &towards(b)).await, world_at(&b.to_string(), &towards(a)).await);
-    for world in [&a, &b] {
-        eventually("it has asked its peer", || async {
+/// Servers of which each has all the others for peers.
+async fn cluster<const SIZE: usize>() -> [World; SIZE] {
+    let places = [(); SIZE].map(|()| free());
+    let mut worlds = Vec::new();
+    for place in places {
+        let others = places.iter().filter(|other| **other != place);
+        let others: Vec<_> = others.map(|other| format!("http://{other}/eureka")).collect();
+        worlds.push(world_at(&place.to_string(), &format!("peers = {}", json!(others))).await);
+    }
+    for world in &worlds {
+        eventually("it has asked its peers", || async {
             world.get("/eureka/apps").await.status == StatusCode::OK
         })
         .await;
     }
+    worlds.try_into().unwrap_or_else(|_| panic!("as many as there are places"))
+}
+
+async fn pair() -> (World, World) {
+    let [a, b] = cluster().await;
     (a, b)
+}
+
+/// What it told its peers and they took.
+fn told(world: &World) -> u64 {
+    world.counted("switchboard_eureka_peers_items_sent_total")
 }
 
 async fn shows(world: &World, app: &str, id: &str, status: &str) -> bool {
@@ -143,4 +158,86 @@ async fn a_peer_that_cannot_be_spoken_to_is_refused_at_the_start() {
         };
         assert!(error.to_string().contains(why) && error.to_string().contains("eureka.peers"), "{error}");
     }
+}
+
+/// What a server is told by a peer it tells nobody: in a ring of three each thing would go round for ever.
+#[tokio::test]
+async fn among_three_nothing_is_passed_on() {
+    let [a, b, c] = cluster().await;
+    a.register(&java("WEB", "w")).await;
+    for world in [&b, &c] {
+        eventually("it is everywhere", || shows(world, "WEB", "w", "UP")).await;
+    }
+    assert_eq!(b.put("/eureka/apps/WEB/w/status?value=OUT_OF_SERVICE").await, StatusCode::OK);
+    for world in [&a, &c] {
+        eventually("it is out everywhere", || shows(world, "WEB", "w", "OUT_OF_SERVICE")).await;
+    }
+    assert_eq!(c.put("/eureka/apps/WEB/w?status=UP&lastDirtyTimestamp=1700000000000").await, StatusCode::OK);
+    eventually("c has told both that it beats", || async { told(&c) == 2 }).await;
+    assert_eq!(a.delete("/eureka/apps/WEB/w").await, StatusCode::OK);
+    for world in [&b, &c] {
+        eventually("it is gone everywhere", || async {
+            world.get("/eureka/apps/WEB/w").await.status == StatusCode::NOT_FOUND
+        })
+        .await;
+    }
+    // What anybody had passed on would have gone before this does.
+    for (world, others) in [(&a, [&b, &c]), (&b, [&a, &c]), (&c, [&a, &b])] {
+        let id = format!("last-of-{}", world.address.port());
+        world.register(&java("WEB", &id)).await;
+        for other in others {
+            eventually("the last is everywhere", || shows(other, "WEB", &id, "UP")).await;
+        }
+    }
+    for world in [&a, &b, &c] {
+        eventually("nothing is on its way", || async { is_quiet(world).await }).await;
+    }
+    // A status that was laid over is told as that, and with all else that the instance then is.
+    assert_eq!([told(&a), told(&b), told(&c)], [6, 6, 4]);
+    assert_eq!(a.head(), b.head());
+    assert_eq!(b.head(), c.head());
+}
+
+async fn is_quiet(world: &World) -> bool {
+    let page = world.get("/").await;
+    page.text().matches("<td>reachable</td><td>0</td>").count() == 2
+}
+
+/// It takes connections and bodies and never says a word.
+fn silent() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((connection, _)) = listener.accept() {
+            kept.push(connection);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_costs_neither_memory_nor_the_others() {
+    let other = world_with("").await;
+    let peers = format!("['http://{}/eureka', 'http://{}/eureka']", silent(), other.address);
+    let world = world_with(&format!("peers = {peers}\npeer_timeout = '200ms'")).await;
+    for id in 0..40 {
+        world.register(&java("WEB", &format!("w{id}"))).await;
+    }
+    eventually("the other knows all", || async { hash(&other).await == "UP_40_" }).await;
+    eventually("it was given up on once", || async {
+        world.counted("switchboard_eureka_peers_batches_failed_total") > 0
+    })
+    .await;
+    // Again and again the same: it waits in its newest form, once.
+    for id in 0..40 {
+        assert_eq!(world.put(&format!("/eureka/apps/WEB/w{id}?status=UP")).await, StatusCode::OK);
+        assert_eq!(world.put(&format!("/eureka/apps/WEB/w{id}?status=UP")).await, StatusCode::OK);
+    }
+    let page = world.get("/").await;
+    let waiting = page.text().split("<td>not reached</td><td>").nth(1).unwrap();
+    let waiting: usize = waiting.split('<').next().unwrap().parse().unwrap();
+    assert!(waiting <= 80, "{waiting} are waiting");
+    assert_eq!(world.delete("/eureka/apps/WEB/w0").await, StatusCode::OK);
+    eventually("the other is told at once", || async { hash(&other).await == "UP_39_" }).await;
 }

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use switchboard_engine_memory::{Memory, Script};
-use switchboard_facade::{About, Context, Metrics, NamedSets, Section, Stop};
+use switchboard_facade::{About, Context, Metrics, MetricsFormat, NamedSets, Section, Stop};
 use switchboard_model::*;
 use switchboard_registry::plan::{Deregister, Keep, Register};
 use switchboard_registry::{Caller, OpenGate, Options, Registry};
@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) script: Arc<Script>,
     pub(crate) registry: Registry,
+    metrics: Metrics,
     client: Client<HttpConnector, Full<Bytes>>,
     _stop: Arc<Stopping>,
 }
@@ -72,10 +73,16 @@ pub(crate) async fn world_at(listen: &str, settings: &str) -> World {
     let stop = Stop::new();
     let about = About { version: "test", engine: "memory", started: Instant::now() };
     let (metrics, named_sets) = (Metrics::default(), NamedSets::default());
-    let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
+    let context = Context {
+        registry: registry.clone(),
+        metrics: metrics.clone(),
+        named_sets,
+        stop: stop.clone(),
+        about,
+    };
     tokio::spawn(facade.serve(context));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    World { address, script, registry, client, _stop: Arc::new(Stopping(stop)) }
+    World { address, script, registry, metrics, client, _stop: Arc::new(Stopping(stop)) }
 }
 
 impl World {
@@ -137,6 +144,14 @@ impl World {
         self.registry.head().0
     }
 
+    /// What it counts under this name.
+    #[track_caller]
+    pub(crate) fn counted(&self, name: &str) -> u64 {
+        let text = self.metrics.render(MetricsFormat::Classic);
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+    }
+
     /// Registers through another protocol.
     pub(crate) async fn register_elsewhere(&self, id: &str, change: impl FnOnce(&mut Instance)) {
         let mut instance = foreign(id);
@@ -170,6 +185,7 @@ pub(crate) fn foreign(id: &str) -> Instance {
         tags: Tags::default(),
         metadata: Metadata::new([("version".into(), "v1.2".into())]).unwrap(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,
