@@ -14,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::var("SWITCHBOARD_URL").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
+    let url = std::env::var("SWITCHBOARD_SERVER").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
     let registry = Native::at(&url)?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::args().nth(1).unwrap_or_else(|| "8081".to_owned()).parse()?;
-    let registry = std::env::var("SWITCHBOARD_URL").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
+    let registry = std::env::var("SWITCHBOARD_SERVER").unwrap_or_else(|_| "http://127.0.0.1:7700".to_owned());
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let port = listener.local_addr()?.port();
 

@@ -13,8 +13,23 @@ use crate::pool::Picked;
 
 /// The body of an answer. The call counts as on its way until the body has ended or is dropped, and for gRPC the status
 /// at its end says how it went.
+///
+/// ```no_run
+/// # async fn example(channel: switchboard::GrpcChannel<tonic::body::Body>, request: http::Request<tonic::body::Body>) {
+/// use http_body_util::BodyExt;
+/// use tower_service::Service;
+///
+/// let mut channel = channel;
+/// let answer = channel.call(request).await.unwrap();
+/// let mut body = answer.into_body();
+/// while let Some(Ok(frame)) = body.frame().await {
+///     println!("{:?}", frame.trailers_ref());
+/// }
+/// # }
+/// ```
 pub struct CallBody<S> {
-    inner: Incoming,
+    /// None: there is none.
+    inner: Option<Incoming>,
     picked: Option<Picked<S>>,
     /// How it went as far as is known; None: the end of the body says.
     outcome: Option<Outcome>,
@@ -31,10 +46,16 @@ impl<S> CallBody<S> {
         CallBody::new(inner, picked, grpc_outcome(headers))
     }
 
+    /// Of an answer that no instance gave.
+    pub(crate) fn none() -> CallBody<S> {
+        CallBody { inner: None, picked: None, outcome: None }
+    }
+
     fn new(inner: Incoming, mut picked: Picked<S>, outcome: Option<Outcome>) -> CallBody<S> {
         picked.answered();
-        let mut body = CallBody { inner, picked: Some(picked), outcome };
-        if body.inner.is_end_stream() {
+        let is_over = inner.is_end_stream();
+        let mut body = CallBody { inner: Some(inner), picked: Some(picked), outcome };
+        if is_over {
             body.over();
         }
         body
@@ -42,7 +63,8 @@ impl<S> CallBody<S> {
 
     fn over(&mut self) {
         if let Some(picked) = self.picked.take() {
-            picked.finish(self.outcome.unwrap_or(Outcome::Success));
+            // What should have been said at the end and was not: whoever answered broke off.
+            picked.finish(self.outcome.unwrap_or(Outcome::FAILURE));
         }
     }
 }
@@ -56,16 +78,18 @@ impl<S> Body for CallBody<S> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let frame = match Pin::new(&mut this.inner).poll_frame(context) {
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let frame = match Pin::new(&mut *inner).poll_frame(context) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return Poll::Pending,
         };
+        let is_over = inner.is_end_stream();
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(outcome) = frame.trailers_ref().and_then(grpc_outcome) {
                     this.outcome = Some(outcome);
                 }
-                if this.inner.is_end_stream() {
+                if is_over {
                     this.over();
                 }
             }
@@ -79,11 +103,11 @@ impl<S> Body for CallBody<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

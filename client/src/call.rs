@@ -4,12 +4,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use switchboard_balance::{NoPick, Request};
-use switchboard_discover::{Backoff, Freshness, Instance, InstanceKey, Name};
+use switchboard_discover::{Backoff, Freshness, Instance, InstanceKey};
 use tokio::time::Instant;
 
 use crate::pool::{Picked, Pool, Shared};
 
 /// How one try of a call ended.
+///
+/// ```
+/// use switchboard::Attempt;
+///
+/// let unsent: Attempt<String> = Attempt::unsent("connection refused");
+/// assert!(matches!(unsent, Attempt::Failed { sent: false, .. }), "it can be tried again, whatever it is");
+/// ```
 #[derive(Debug)]
 pub enum Attempt<R> {
     /// With an answer for the caller.
@@ -38,10 +45,20 @@ impl<R> Attempt<R> {
 }
 
 /// A call that failed, with all that was tried.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard::{Fixed, HttpClient, Why};
+///
+/// let error = HttpClient::new(Fixed::new([])).get("http://users/").await.unwrap_err();
+/// assert!(matches!(error.why, Why::NoInstance(_)));
+/// assert_eq!(error.to_string(), "users: the service has no instances");
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CallError {
-    /// Whom it was for.
-    pub service: Name,
+    /// Whom it was for: a service, or the URL as it was given where that names none.
+    pub service: Arc<str>,
     /// Why it was not tried any further.
     pub why: Why,
     /// Each try, in order.
@@ -51,7 +68,16 @@ pub struct CallError {
 }
 
 /// Why a call was not tried any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard::{Fixed, HttpClient, Why};
+///
+/// let error = HttpClient::new(Fixed::new([])).get("https://users/").await.unwrap_err();
+/// assert!(matches!(error.why, Why::Request(why) if &*why == "services are called by http://"));
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
     /// There was no instance to try it on.
@@ -67,10 +93,22 @@ pub enum Why {
     /// Its time was up.
     Timeout,
     /// The request itself cannot be sent to anyone.
-    Request(&'static str),
+    Request(Arc<str>),
 }
 
 /// One try that failed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Fixed, HttpClient, Instance};
+///
+/// // Nobody listens there.
+/// let users = Fixed::new([Instance::new("users", "a", "127.0.0.1", 1)?]);
+/// let error = HttpClient::new(users).get("http://users/").await.unwrap_err();
+/// assert_eq!(error.attempts.len(), 1);
+/// assert_eq!(error.attempts[0].address, "127.0.0.1:1");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FailedAttempt {
     /// On which instance.
@@ -86,7 +124,7 @@ pub struct FailedAttempt {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.service)?;
-        match self.why {
+        match &self.why {
             Why::NoInstance(no_pick) => write!(f, "{no_pick}")?,
             Why::NothingKnown => write!(f, "nothing is known about its instances")?,
             Why::NotIdempotent => write!(f, "the call may have had an effect, and is not tried again")?,
@@ -124,6 +162,8 @@ pub(crate) struct Call {
     pub(crate) hash: Option<u64>,
     /// Whether it may be done twice.
     pub(crate) idempotent: bool,
+    /// The longest that this call may take, if that is less than what the pool says.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Pool<S> {
@@ -141,7 +181,7 @@ impl<S: Clone + Send + Sync + 'static> Pool<S> {
     where
         F: Future<Output = Attempt<R>>,
     {
-        run(&self.shared(), Call { hash, idempotent }, attempt).await
+        run(&self.shared(), Call { hash, idempotent, timeout: None }, attempt).await
     }
 }
 
@@ -161,8 +201,10 @@ where
 {
     shared.counts.calls.fetch_add(1, Ordering::Relaxed);
     let begun = Instant::now();
-    let deadline = shared.options.timeout.map(|timeout| begun + timeout);
-    let mut tries = Tries { shared, attempts: Vec::new(), tried: Vec::new(), current: None };
+    let timeout = [shared.options.timeout, call.timeout].into_iter().flatten().min();
+    // One that is too far away for the clock is none.
+    let deadline = timeout.and_then(|timeout| begun.checked_add(timeout));
+    let mut tries = Tries { shared, sent: false, attempts: Vec::new(), tried: Vec::new(), current: None };
     let work = tries.run(call, &mut attempt);
     let result = match deadline {
         None => work.await,
@@ -182,6 +224,8 @@ where
 
 struct Tries<'a, S> {
     shared: &'a Shared<S>,
+    /// Whether an instance may have begun with it.
+    sent: bool,
     attempts: Vec<FailedAttempt>,
     tried: Vec<Arc<InstanceKey>>,
     current: Option<(Arc<Instance>, Instant)>,
@@ -192,12 +236,32 @@ impl<S> Tries<'_, S> {
     where
         F: Future<Output = Attempt<R>>,
     {
-        let policy = &self.shared.options.policy.retry;
+        let patience = self.shared.options.patience;
         if self.shared.freshness().is_never()
-            && tokio::time::timeout(self.shared.options.patience, self.shared.ready()).await.is_err()
+            && tokio::time::timeout(patience, self.shared.ready()).await.is_err()
         {
             return Err(Why::NothingKnown);
         }
+        let was_heard = self.shared.was_heard();
+        let result = self.try_each(call, attempt).await;
+        let reached_nobody = matches!(result, Err(Why::Attempts | Why::NoInstance(_))) && !self.sent;
+        if was_heard || !reached_nobody {
+            return result;
+        }
+        // All that was known is what an earlier process kept, and nobody is there any more: the registry may be about to
+        // say who is.
+        if tokio::time::timeout(patience, self.shared.heard()).await.is_err() {
+            return result;
+        }
+        self.tried.clear();
+        self.try_each(call, attempt).await
+    }
+
+    async fn try_each<R, F>(&mut self, call: Call, attempt: &mut impl FnMut(Picked<S>) -> F) -> Result<R, Why>
+    where
+        F: Future<Output = Attempt<R>>,
+    {
+        let policy = &self.shared.options.policy.retry;
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         let mut permit = None;
         for number in 1.. {
@@ -214,6 +278,7 @@ impl<S> Tries<'_, S> {
                 Attempt::Poor(answer) => (None, Some(answer), true),
                 Attempt::Failed { error, sent } => (Some(error), None, sent),
             };
+            self.sent |= sent;
             let stop = if sent && !call.idempotent {
                 Some(Why::NotIdempotent)
             } else if number >= policy.max_attempts {
@@ -264,7 +329,7 @@ impl<S> Tries<'_, S> {
         // The one that was on its way when the time was up.
         self.failed(None);
         CallError {
-            service: self.shared.query.service.service.clone(),
+            service: Arc::from(self.shared.query.service.service.as_str()),
             why,
             attempts: std::mem::take(&mut self.attempts),
             freshness: self.shared.freshness(),

@@ -18,6 +18,16 @@ use crate::wire::{ANSWER, AddressError, Ask, Wire, WireError, segment};
 /// Consul, by its agent's HTTP API.
 ///
 /// It is a [`Registry`] to register with, and [`Consul::source`] watches it by blocking queries.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Consul, HttpClient, Registrar, Registration};
+///
+/// let consul = Consul::at("http://127.0.0.1:8500")?.token("a token of ACLs")?;
+/// let http = HttpClient::new(consul.source());
+/// let me = Registrar::start(consul, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Consul {
     wire: Wire,

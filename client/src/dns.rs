@@ -16,6 +16,16 @@ use switchboard_model::ServiceKey;
 use thiserror::Error;
 
 /// Services whose instances are names of DNS. It asks again when the answer's time to live is over: DNS cannot push.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Dns, HttpClient};
+///
+/// let by_srv = Dns::srv_at("127.0.0.1:8600".parse()?, "{service}.service.consul.")?;
+/// let by_address = Dns::hosts("{service}.example.com", 8080)?;
+/// let http = HttpClient::new(by_srv.source());
+/// # Ok(()) }
+/// ```
 pub struct Dns {
     resolver: TokioResolver,
     names: Names,
@@ -32,6 +42,11 @@ enum Names {
 }
 
 /// Why there is no such source.
+///
+/// ```
+/// let error = switchboard::Dns::srv("_http._tcp.example.com").unwrap_err();
+/// assert!(error.to_string().ends_with("write {service} there"), "{error}");
+/// ```
 #[derive(Clone, Debug, Error)]
 #[error("{0}")]
 pub struct DnsError(Arc<str>);

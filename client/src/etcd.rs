@@ -24,6 +24,17 @@ use rpc::Rpc;
 ///
 /// An instance is a key `{prefix}/{service}/{id}` whose value has a form. It is a [`Registry`] to register with, and
 /// [`Etcd::source`] watches it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Etcd, HttpClient, Registrar, Registration};
+///
+/// let etcd = Etcd::at("http://10.0.0.1:2379, http://10.0.0.2:2379")?.prefix("/prod/services");
+/// let http = HttpClient::new(etcd.source());
+/// // The key /prod/services/greeter/greeter-10.0.0.5-8080.
+/// let me = Registrar::start(etcd, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Etcd {
     rpc: Rpc,
@@ -35,10 +46,11 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// At this address, such as `http://127.0.0.1:2379`, with the prefix `/services` and values as JSON.
-    pub fn at(address: &str) -> Result<Etcd, AddressError> {
-        let rpc = Rpc::to(address)?;
-        let name = Arc::from(format!("etcd at {address}"));
+    /// At this address, such as `http://127.0.0.1:2379`; of several, separated by commas, whichever answers. With the
+    /// prefix `/services` and values as JSON. Must be called within a tokio runtime.
+    pub fn at(addresses: &str) -> Result<Etcd, AddressError> {
+        let rpc = Rpc::to(addresses)?;
+        let name = Arc::from(format!("etcd at {addresses}"));
         Ok(Etcd { rpc, name, prefix: Arc::from("/services"), form: EtcdForm::Json, leases: Arc::default() })
     }
 
@@ -49,7 +61,7 @@ impl Etcd {
         self
     }
 
-    /// With values of another form.
+    /// With values of another form where instances are registered.
     #[must_use]
     pub fn form(mut self, form: EtcdForm) -> Etcd {
         self.form = form;
@@ -82,7 +94,7 @@ impl Etcd {
             let id = key.strip_prefix(folder).unwrap_or(key);
             let value =
                 std::str::from_utf8(&entry.value).map_err(|_| Rejection::invalid("value", "is not text"))?;
-            let mut instance = self.form.read(&query.service, id, value)?;
+            let mut instance = form::read(&query.service, id, value)?;
             instance.revision.0 = u64::try_from(entry.mod_revision).unwrap_or_default();
             Ok(instance)
         };

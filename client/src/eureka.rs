@@ -17,6 +17,16 @@ use crate::wire::{AddressError, Wire};
 use poll::Poll;
 
 /// A Eureka server, by its REST API below `/eureka`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use switchboard::{Eureka, HttpClient};
+///
+/// let eureka = Eureka::at("http://127.0.0.1:8761")?.every(Duration::from_secs(5));
+/// let http = HttpClient::new(eureka.source());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Eureka {
     wire: Wire,

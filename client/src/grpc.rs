@@ -1,3 +1,6 @@
+mod status;
+
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +18,10 @@ use switchboard_balance::Outcome;
 use switchboard_discover::{Instance, Query, Source};
 use tokio::net::TcpStream;
 
-use crate::body::CallBody;
-use crate::call::{Attempt, Call, CallError, run};
+use crate::body::{CallBody, http_outcome};
+use crate::call::{Attempt, Call, run};
 use crate::pool::{Picked, Pool, PoolError, PoolOptions, PoolStatus};
+use crate::resolve::{Resolvers, TargetError};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,26 +29,41 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// ```no_run
 /// # use tonic_health::pb::health_client::HealthClient;
-/// # async fn example(source: switchboard::Fixed) -> Result<(), Box<dyn std::error::Error>> {
-/// use switchboard::{GrpcChannel, Query};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::GrpcChannel;
 ///
-/// let greeter = GrpcChannel::new(&source, &Query::service("greeter")?)?;
-/// let client = HealthClient::new(greeter);
+/// let client = HealthClient::new(GrpcChannel::to("switchboard:///greeter")?);
+/// let other = HealthClient::new(GrpcChannel::to("consul://10.0.0.1:8500/greeter?tag=v2")?);
 /// # Ok(()) }
 /// ```
 ///
 /// Each call picks an instance, makes sure that there is a connection, and only then hands over the request: as long as
 /// nothing was sent a call moves on to another instance, be it a stream. What was sent is not sent twice. The outcome of
-/// a call is the status at its end, and a stream counts as a call on its way for as long as it lasts.
+/// a call is the status at its end, and a stream counts as a call on its way for as long as it lasts. A `grpc-timeout`
+/// (tonic: `Request::set_timeout`) is kept here, too, until the answer begins.
 ///
-/// It is what a resolver, a load balancer and subchannels are together in other gRPC libraries: each
-/// [`Instance`] is an endpoint with one address and attributes (its weight, zone and metadata), the [`Source`] is the
-/// resolver, the [`Policy`](crate::Policy) the balancer.
+/// A call that reaches nobody is answered as gRPC has it, `UNAVAILABLE` or `DEADLINE_EXCEEDED`, with all that was tried in
+/// the message; the [`CallError`](crate::CallError) is among the extensions of the response.
+///
+/// It is what a resolver, a load balancer and subchannels are together in other gRPC libraries: a
+/// [`Resolver`](crate::Resolver) makes a [`Source`] of a target, each [`Instance`] is an endpoint with one address and
+/// attributes (its weight, zone and metadata), and the [`Policy`](crate::Policy) is the balancer.
 pub struct GrpcChannel<B> {
     pool: Arc<Pool<Connection<B>>>,
 }
 
 /// How calls are made.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Algorithm, GrpcChannel, GrpcOptions, Policy, PoolOptions, Resolvers};
+///
+/// let policy = Policy { algorithm: Algorithm::RoundRobin, ..Policy::default() };
+/// let pool = PoolOptions { policy, ..PoolOptions::default() };
+/// let options = GrpcOptions { pool, port_name: Some("grpc".to_owned()), ..GrpcOptions::default() };
+/// let greeter: GrpcChannel<tonic::body::Body> = Resolvers::new().channel_with("etcd:///greeter", options)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// How instances are picked.
@@ -76,6 +95,12 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    /// Calls the service of a target such as `consul://127.0.0.1:8500/greeter`; see [`Resolvers`] for all that can be
+    /// written, and to make several channels that share what they watch.
+    pub fn to(target: &str) -> Result<GrpcChannel<B>, TargetError> {
+        Resolvers::new().channel(target)
+    }
+
     /// Calls the instances that the source gives for the query.
     pub fn new(source: &dyn Source, query: &Query) -> Result<GrpcChannel<B>, PoolError> {
         GrpcChannel::with(source, query, GrpcOptions::default())
@@ -105,21 +130,22 @@ where
     B::Error: Into<BoxError>,
 {
     type Response = Response<CallBody<Connection<B>>>;
-    type Error = CallError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, CallError>> + Send>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Which instance has to be ready is only known with the request.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = self.pool.shared();
+        let call = Call { hash: None, idempotent: false, timeout: status::timeout(request.headers()) };
         // As long as it was not sent it comes back here.
         let request = Arc::new(Mutex::new(Some(request)));
         Box::pin(async move {
-            let call = Call { hash: None, idempotent: false };
-            run(&shared, call, |picked| send(picked, request.clone())).await
+            let result = run(&shared, call, |picked| send(picked, request.clone())).await;
+            Ok(result.unwrap_or_else(|error| status::answer(error).map(|()| CallBody::none())))
         })
     }
 }
@@ -154,6 +180,10 @@ where
     match sender.try_send_request(taken).await {
         Ok(response) => {
             let (parts, body) = response.into_parts();
+            if let Some(answer) = status::of_http(&parts) {
+                picked.finish(http_outcome(parts.status.as_u16(), &parts.headers));
+                return Attempt::Done(answer.map(|()| CallBody::none()));
+            }
             let body = CallBody::grpc(body, picked, &parts.headers);
             Attempt::Done(Response::from_parts(parts, body))
         }
@@ -171,6 +201,18 @@ where
 }
 
 /// The connection to one instance: made when it is first needed, and again after it broke.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{CallBody, Connection, GrpcChannel};
+/// use tower_service::Service;
+///
+/// type Sent = tonic::body::Body;
+/// type Answer = http::Response<CallBody<Connection<Sent>>>;
+/// fn is_a_channel(_: impl Service<http::Request<Sent>, Response = Answer>) {}
+/// is_a_channel(GrpcChannel::<Sent>::to("switchboard:///greeter")?);
+/// # Ok(()) }
+/// ```
 pub struct Connection<B> {
     inner: Arc<Inner<B>>,
 }

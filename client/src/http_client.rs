@@ -1,3 +1,6 @@
+mod answer;
+mod request;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HOST;
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -14,6 +17,9 @@ use parking_lot::Mutex;
 use switchboard_balance::Outcome;
 use switchboard_discover::{Freshness, Instance, Name, Query, ServiceKey, Source};
 
+pub use answer::{HttpAnswer, HttpBody, HttpError};
+pub use request::HttpRequest;
+
 use crate::body::{CallBody, http_outcome};
 use crate::call::{Attempt, Call, CallError, Why, run};
 use crate::pool::{Picked, Pool, PoolOptions, PoolStatus};
@@ -21,16 +27,17 @@ use crate::pool::{Picked, Pool, PoolOptions, PoolStatus};
 /// Calls services by name: the host of a URL is a service.
 ///
 /// ```no_run
-/// # async fn example(source: switchboard::Fixed) -> Result<(), switchboard::CallError> {
+/// # async fn example(source: switchboard::Fixed) -> Result<(), switchboard::HttpError> {
 /// let http = switchboard::HttpClient::new(source);
-/// let answer = http.get("http://user-service/users/1").await?;
-/// assert_eq!(answer.status(), 200);
+/// let text = http.get("http://user-service/users/1").await?.text().await?;
+/// let made = http.post("http://user-service/users").json(&["ann"]).await?;
+/// assert_eq!(made.status(), 201);
 /// # Ok(()) }
 /// ```
 ///
 /// A call that fails is tried on another instance: after a failed connect always, otherwise if its method is idempotent
-/// and the retry budget allows. So is one that is answered 502, 503 or 504; the last answer is given to the caller.
-/// Clones share everything.
+/// (or [`HttpRequest::idempotent`] says so) and the retry budget allows. So is one that is answered 502, 503 or 504; the
+/// last answer is given to the caller. Make one client and clone it: clones share everything.
 #[derive(Clone)]
 pub struct HttpClient {
     inner: Arc<Inner>,
@@ -47,6 +54,14 @@ struct Inner {
 type Place = Option<Authority>;
 
 /// How calls are made.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::{Fixed, HttpClient, HttpOptions};
+///
+/// let quick = HttpOptions { try_timeout: Duration::from_millis(500), ..HttpOptions::default() };
+/// let http = HttpClient::with(Fixed::new([]), quick);
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
     /// For each service.
@@ -55,6 +70,10 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// How long one try may take until its answer begins.
     pub try_timeout: Duration,
+    /// How long an answer that has begun may say nothing while it is read whole.
+    pub read_timeout: Duration,
+    /// The longest answer that is read whole, in bytes. [`HttpAnswer::into_response`] has no limit.
+    pub max_answer_bytes: usize,
     /// The namespace that services are looked for in.
     pub namespace: String,
     /// Instances are called on the port of this name. None: on their main port.
@@ -69,6 +88,8 @@ impl Default for HttpOptions {
             pool: PoolOptions { timeout: Some(Duration::from_secs(30)), ..PoolOptions::default() },
             connect_timeout: Duration::from_secs(1),
             try_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            max_answer_bytes: 16 * 1024 * 1024,
             namespace: switchboard_model::DEFAULT_NAMESPACE.to_owned(),
             port_name: None,
             rewrite_host: false,
@@ -102,32 +123,60 @@ impl HttpClient {
     }
 
     /// `GET` of a URL whose host is a service.
-    pub async fn get(&self, url: &str) -> Result<Response<CallBody<Option<Authority>>>, CallError> {
-        let mut request = Request::new(Bytes::new());
-        *request.uri_mut() =
-            url.parse().map_err(|_| refused(Name::default_namespace(), "the URL cannot be read"))?;
-        self.request(request).await
+    pub fn get(&self, url: &str) -> HttpRequest {
+        self.call(Method::GET, url)
     }
 
-    /// Any request whose URL has a service for a host.
-    pub async fn request(
-        &self,
-        request: Request<Bytes>,
-    ) -> Result<Response<CallBody<Option<Authority>>>, CallError> {
-        let pool = self.pool(request.uri())?;
-        let idempotent = is_idempotent(request.method());
+    /// `HEAD` of such a URL.
+    pub fn head(&self, url: &str) -> HttpRequest {
+        self.call(Method::HEAD, url)
+    }
+
+    /// `POST` to such a URL. It is tried on another instance only if nothing was sent.
+    pub fn post(&self, url: &str) -> HttpRequest {
+        self.call(Method::POST, url)
+    }
+
+    /// `PUT` to such a URL.
+    pub fn put(&self, url: &str) -> HttpRequest {
+        self.call(Method::PUT, url)
+    }
+
+    /// `PATCH` of such a URL. It is tried on another instance only if nothing was sent.
+    pub fn patch(&self, url: &str) -> HttpRequest {
+        self.call(Method::PATCH, url)
+    }
+
+    /// `DELETE` of such a URL.
+    pub fn delete(&self, url: &str) -> HttpRequest {
+        self.call(Method::DELETE, url)
+    }
+
+    /// Any method.
+    pub fn call(&self, method: Method, url: &str) -> HttpRequest {
+        HttpRequest::new(self.clone(), method, url)
+    }
+
+    /// A request of the crate `http` whose URL has a service for a host.
+    pub async fn request(&self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
         let hash = request.extensions().get::<HashKey>().map(|key| key.0);
+        let idempotent = is_idempotent(request.method());
+        self.make(request, Call { hash, idempotent, timeout: None }).await
+    }
+
+    async fn make(&self, request: Request<Bytes>, call: Call) -> Result<HttpAnswer, CallError> {
+        let pool = self.pool(request.uri())?;
         let (parts, body) = request.into_parts();
         let parts = Arc::new(parts);
         let inner = &self.inner;
-        run(&pool.shared(), Call { hash, idempotent }, |picked| {
+        run(&pool.shared(), call, |picked| {
             let (parts, body, inner) = (parts.clone(), body.clone(), inner.clone());
             async move { inner.attempt(picked, &parts, body).await }
         })
         .await
     }
 
-    /// What it knows about a service that it has called.
+    /// What it knows about each service that it has called.
     pub fn status(&self) -> Vec<PoolStatus> {
         self.inner.pools.lock().values().map(|pool| pool.status()).collect()
     }
@@ -135,18 +184,21 @@ impl HttpClient {
     fn pool(&self, uri: &Uri) -> Result<Arc<Pool<Place>>, CallError> {
         let inner = &self.inner;
         let host = uri.host().unwrap_or_default();
-        let Ok(service) = Name::parse("host", host) else {
-            return Err(refused(Name::default_namespace(), "the URL has no host"));
-        };
+        let shown = || uri.to_string();
+        if host.is_empty() {
+            return Err(refused(shown(), "the URL has no host; write http://service-name/path"));
+        }
+        let service = Name::parse("host", host).map_err(|rejection| refused(shown(), rejection))?;
         if uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(refused(service, "services are called by http://"));
+            return Err(refused(shown(), "services are called by http://"));
         }
         if uri.port().is_some() {
-            return Err(refused(service, "a service is called without a port: its instances say which"));
+            let why =
+                "a service is called without a port: its instances say which; see HttpOptions::port_name";
+            return Err(refused(shown(), why));
         }
-        let Ok(namespace) = Name::parse("namespace", &inner.options.namespace) else {
-            return Err(refused(service, "the namespace of the options is none"));
-        };
+        let namespace = Name::parse("namespace", &inner.options.namespace);
+        let namespace = namespace.map_err(|rejection| refused("HttpOptions", rejection))?;
         let key = ServiceKey { namespace, service };
         let query = Query { service: key, tags: Vec::new(), with_unhealthy: false };
         let mut pools = inner.pools.lock();
@@ -154,7 +206,8 @@ impl HttpClient {
             return Ok(pool.clone());
         }
         if pools.len() >= MAX_SERVICES {
-            return Err(refused(query.service.service, "this client calls too many services already"));
+            let why = format!("this client calls {MAX_SERVICES} services already, and no more");
+            return Err(refused(query.service.service, why));
         }
         let port_name = inner.options.port_name.clone();
         let place = move |instance: &Instance| {
@@ -170,10 +223,7 @@ impl HttpClient {
                 pools.insert(query, pool.clone());
                 Ok(pool)
             }
-            Err(error) => {
-                tracing::error!(target: "switchboard::call", %error, "no calls are possible");
-                Err(refused(query.service.service, "the options make no sense, or there is no runtime"))
-            }
+            Err(error) => Err(refused(query.service.service, error)),
         }
     }
 }
@@ -195,7 +245,8 @@ impl Inner {
         picked: Picked<Place>,
         parts: &http::request::Parts,
         body: Bytes,
-    ) -> Attempt<Response<CallBody<Place>>> {
+    ) -> Attempt<HttpAnswer> {
+        let Some(from) = picked.instance().cloned() else { return Attempt::unsent("no instance") };
         let Some(authority) = picked.service().cloned().flatten() else {
             picked.finish(Outcome::FAILURE);
             return Attempt::unsent("the instance has no such port");
@@ -219,8 +270,9 @@ impl Inner {
             Ok(Ok(response)) => {
                 let status = response.status().as_u16();
                 let outcome = http_outcome(status, response.headers());
-                let response = response.map(|body| CallBody::http(body, picked, outcome));
-                if matches!(status, 502..=504) { Attempt::Poor(response) } else { Attempt::Done(response) }
+                let response = response.map(|body| HttpBody(CallBody::http(body, picked, outcome)));
+                let answer = HttpAnswer::new(response, from, &self.options);
+                if matches!(status, 502..=504) { Attempt::Poor(answer) } else { Attempt::Done(answer) }
             }
             Ok(Err(error)) => {
                 picked.finish(Outcome::FAILURE);
@@ -247,9 +299,10 @@ fn is_idempotent(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE].contains(method)
 }
 
-fn refused(service: Name, why: &'static str) -> CallError {
+fn refused(to: impl std::fmt::Display, why: impl std::fmt::Display) -> CallError {
     let freshness = Freshness::Never { cause: None };
-    CallError { service, why: Why::Request(why), attempts: Vec::new(), freshness }
+    let why = Why::Request(Arc::from(why.to_string()));
+    CallError { service: Arc::from(to.to_string()), why, attempts: Vec::new(), freshness }
 }
 
 impl std::fmt::Debug for HttpClient {

@@ -7,7 +7,7 @@
 //! let registry = Native::at("http://127.0.0.1:7700")?;
 //! let me = Registrar::start(registry.clone(), Registration::new("greeter", "10.0.0.5", 8080)?);
 //! let http = HttpClient::new(registry.source());
-//! let answer = http.get("http://user-service/users/1").await?; // balanced, retried elsewhere, ejects what fails
+//! let user = http.get("http://user-service/users/1").await?.text().await?; // balanced, retried elsewhere, ejects what fails
 //! me.leave(std::time::Duration::from_secs(5)).await;           // drains, then deregisters; so does dropping it
 //! # Ok(()) }
 //! ```
@@ -19,6 +19,7 @@
 //!   its data, or a lost network.
 //! * **Clients** pick an instance for each call by one [`Policy`]: [`HttpClient`] by service name, [`GrpcChannel`] under
 //!   any client that tonic generates, [`tower::Balanced`] for any `tower` service, and [`Pool::call`] under all of them.
+//! * **[Targets](Resolvers)** name registry and service in one text, as gRPC does: `consul:///greeter`.
 //!
 //! What this crate does not know: how a registry keeps anything.
 #![deny(missing_docs)]
@@ -40,6 +41,7 @@ mod native;
 mod pool;
 mod registrar;
 mod registration;
+mod resolve;
 mod times;
 pub mod tower;
 mod wire;
@@ -53,13 +55,14 @@ pub use dns::{Dns, DnsError};
 pub use etcd::{Etcd, EtcdForm};
 pub use eureka::Eureka;
 pub use grpc::{Connection, GrpcChannel, GrpcOptions};
-pub use http_client::{HashKey, HttpClient, HttpOptions};
+pub use http_client::{HashKey, HttpAnswer, HttpBody, HttpClient, HttpError, HttpOptions, HttpRequest};
 pub use native::Native;
 pub use pool::{Picked, Pool, PoolError, PoolOptions, PoolStatus};
 pub use registrar::{
     Registered, Registrar, RegistrarOptions, RegistrarStatus, Registry, RegistryError, shutdown_signal,
 };
 pub use registration::{ActiveCheck, Registration};
+pub use resolve::{Resolver, Resolvers, Target, TargetError};
 pub use switchboard_balance::{
     Algorithm, CircuitPolicy, EjectionPolicy, Fitness, LatencyPolicy, Ledger, NoPick, Outcome, Phase, Policy,
     PolicyError, Report, Rest, RetryPolicy, SlowStartPolicy, SubsetPolicy, TripRules, ZoneMode, ZonePolicy,

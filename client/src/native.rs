@@ -21,6 +21,17 @@ use words::{Change, Page};
 /// A Switchboard registry, by its native API.
 ///
 /// It is a [`Registry`] to register with, and [`Native::source`] watches it by server-sent events.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Native, Query, Registrar, Registration, Source};
+///
+/// let registry = Native::at("http://10.0.0.1:7700, http://10.0.0.2:7700")?;
+/// let me = Registrar::start(registry.clone(), Registration::new("greeter", "10.0.0.5", 8080)?);
+/// let mut users = registry.source().watch(&Query::service("user-service")?);
+/// assert!(users.current().freshness.is_never(), "nobody has answered yet");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Native {
     wire: Wire,

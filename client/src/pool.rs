@@ -20,6 +20,23 @@ use crate::times::{Times, Took};
 ///
 /// A service for calls is made for each instance by the factory, once for as long as the instance stays where it is, and
 /// dropped when the instance goes or the pool is dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Attempt, Fixed, Instance, Outcome, Pool, PoolOptions, Query};
+///
+/// let users = Fixed::new([Instance::new("users", "a", "10.0.0.1", 80)?]);
+/// let pool = Pool::new(&users, &Query::service("users")?, PoolOptions::default(), |instance: &Instance| {
+///     instance.authority().unwrap_or_default()
+/// })?;
+/// let place = pool.call(None, true, async |picked| {
+///     let place = picked.service().cloned();
+///     picked.finish(Outcome::Success);
+///     Attempt::Done(place)
+/// });
+/// assert_eq!(place.await?.as_deref(), Some("10.0.0.1:80"));
+/// # Ok(()) }
+/// ```
 pub struct Pool<S> {
     shared: Arc<Shared<S>>,
     task: JoinHandle<()>,
@@ -44,6 +61,8 @@ pub(crate) struct Target<S> {
 struct Seen {
     freshness: Freshness,
     instances: usize,
+    /// Whether the registry has said anything to this process.
+    was_heard: bool,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +75,18 @@ pub(crate) struct Counts {
 }
 
 /// How a pool is run.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::{Algorithm, Policy, PoolOptions, ZonePolicy};
+///
+/// let policy = Policy {
+///     algorithm: Algorithm::LeastRequest { choices: 2 },
+///     zone: Some(ZonePolicy::prefer("eu-1")),
+///     ..Policy::default()
+/// };
+/// let options = PoolOptions { policy, timeout: Some(Duration::from_secs(5)), ..PoolOptions::default() };
+/// ```
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
     /// How instances are picked.
@@ -93,6 +124,14 @@ fn log(instance: &InstanceKey, phase: Phase) {
 }
 
 /// Why there is no pool.
+///
+/// ```
+/// use switchboard::{Fixed, Pool, PoolOptions, Query};
+///
+/// let query = Query::service("users").unwrap();
+/// let error = Pool::new(&Fixed::new([]), &query, PoolOptions::default(), |_| ()).unwrap_err();
+/// assert_eq!(error.to_string(), "not within a tokio runtime");
+/// ```
 #[derive(Clone, Debug, Error)]
 pub enum PoolError {
     /// A setting makes no sense.
@@ -104,6 +143,21 @@ pub enum PoolError {
 }
 
 /// What a pool knows, for people and for metrics.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Fixed, Instance, Pool, PoolOptions, Query};
+///
+/// let users = Fixed::new([Instance::new("users", "a", "10.0.0.1", 80)?]);
+/// let pool = Pool::new(&users, &Query::service("users")?, PoolOptions::default(), |instance: &Instance| {
+///     instance.authority().unwrap_or_default()
+/// })?;
+/// pool.ready().await;
+/// let status = pool.status();
+/// assert!(status.freshness.is_fresh());
+/// assert_eq!((status.instances.len(), status.calls, status.in_flight), (1, 0, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PoolStatus {
     /// The service that is called.
@@ -138,7 +192,7 @@ impl<S: Clone + Send + Sync + 'static> Pool<S> {
     ) -> Result<Pool<S>, PoolError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| PoolError::NoRuntime)?;
         let balancer = Balancer::new(options.policy.clone(), options.ledger.clone())?;
-        let seen = Seen { freshness: Freshness::Never { cause: None }, instances: 0 };
+        let seen = Seen { freshness: Freshness::Never { cause: None }, instances: 0, was_heard: false };
         let (tell, seen) = watch::channel(seen);
         let shared =
             Arc::new(Shared { balancer, query: query.clone(), options, seen, counts: Counts::default() });
@@ -185,6 +239,17 @@ impl<S> Shared<S> {
         let mut seen = self.seen.clone();
         // Once the pool is dropped there is nothing to wait for.
         let _ = seen.wait_for(|seen| !seen.freshness.is_never()).await;
+    }
+
+    pub(crate) fn was_heard(&self) -> bool {
+        self.seen.borrow().was_heard
+    }
+
+    /// Waits until the registry has said anything to this process.
+    pub(crate) async fn heard(&self) {
+        let mut seen = self.seen.clone();
+        // Once the pool is dropped there is nothing to wait for.
+        let _ = seen.wait_for(|seen| seen.was_heard).await;
     }
 
     pub(crate) fn freshness(&self) -> Freshness {
@@ -243,7 +308,8 @@ impl<S: Clone, F: FnMut(&Instance) -> S> Follower<S, F> {
             self.shared.balancer.update(endpoints, now());
         }
         let instances = set.instances.len();
-        let before = self.tell.send_replace(Seen { freshness: set.freshness.clone(), instances });
+        let was_heard = self.tell.borrow().was_heard || set.freshness.is_fresh();
+        let before = self.tell.send_replace(Seen { freshness: set.freshness.clone(), instances, was_heard });
         if before.freshness != set.freshness || before.instances != instances {
             let service = &self.shared.query.service.service;
             tracing::info!(target: "switchboard::pool", %service, instances, revision = set.revision.0, freshness = ?set.freshness, "instances");
@@ -262,6 +328,23 @@ fn endpoint(instance: &Instance) -> Endpoint {
 }
 
 /// An instance that was picked for a try, held until that is over. One that is dropped was given up.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Fixed, Instance, Outcome, Pool, PoolOptions, Query};
+///
+/// let users = Fixed::new([Instance::new("users", "a", "10.0.0.1", 80)?]);
+/// let pool = Pool::new(&users, &Query::service("users")?, PoolOptions::default(), |instance: &Instance| {
+///     instance.authority().unwrap_or_default()
+/// })?;
+/// pool.ready().await;
+/// let picked = pool.pick(&Default::default())?;
+/// assert_eq!(picked.instance().unwrap().key.id.as_str(), "a");
+/// assert_eq!(pool.status().in_flight, 1);
+/// picked.finish(Outcome::Success);
+/// assert_eq!(pool.status().in_flight, 0);
+/// # Ok(()) }
+/// ```
 pub struct Picked<S> {
     pick: Option<Pick<Target<S>>>,
 }

@@ -12,6 +12,42 @@ use tokio::time::{Instant, timeout};
 use crate::registration::Registration;
 
 /// A registry that instances can be registered with: what whoever adds one writes.
+///
+/// ```
+/// use std::sync::Arc;
+/// use switchboard::{Registrar, Registration, Registry, RegistryError};
+///
+/// /// A registry that believes everything.
+/// struct Credulous;
+///
+/// #[async_trait::async_trait]
+/// impl Registry for Credulous {
+///     fn name(&self) -> String {
+///         "credulous".to_owned()
+///     }
+///     async fn register(&self, _: &Registration) -> Result<(), RegistryError> {
+///         Ok(())
+///     }
+///     async fn renew(&self, _: &Registration) -> Result<(), RegistryError> {
+///         Ok(())
+///     }
+///     async fn drain(&self, _: &Registration) -> Result<(), RegistryError> {
+///         Ok(())
+///     }
+///     async fn deregister(&self, _: &Registration) -> Result<(), RegistryError> {
+///         Ok(())
+///     }
+///     fn afresh(&self) -> Arc<dyn Registry> {
+///         Arc::new(Credulous)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let me = Registrar::start(Credulous, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// me.registered().await;
+/// assert!(me.state().borrow().is_yes());
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
     /// What it is called in messages.
@@ -34,6 +70,11 @@ pub trait Registry: Send + Sync + 'static {
 }
 
 /// Why a registry did not do it.
+///
+/// ```
+/// let error = switchboard::RegistryError::Refused("the name is taken".into());
+/// assert_eq!(error.to_string(), "refused: the name is taken");
+/// ```
 #[derive(Clone, Debug, Error)]
 pub enum RegistryError {
     /// It does not know the instance any more: register again.
@@ -62,6 +103,21 @@ impl RegistryError {
 }
 
 /// Whether the instance is registered.
+///
+/// ```no_run
+/// # async fn example(me: switchboard::Registrar) {
+/// use switchboard::Registered;
+///
+/// let mut state = me.state();
+/// while state.changed().await.is_ok() {
+///     match &*state.borrow() {
+///         Registered::Yes { again } => println!("registered, {again} times again"),
+///         Registered::No { cause } => println!("not registered: {cause:?}"),
+///         Registered::Left => break,
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Registered {
     /// Not yet, or not any more.
@@ -86,6 +142,18 @@ impl Registered {
 }
 
 /// How a registrar goes about it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use switchboard::{Native, Registrar, RegistrarOptions, Registration};
+///
+/// let patient = RegistrarOptions { leave_within: Duration::from_secs(10), ..RegistrarOptions::default() };
+/// let registry = Arc::new(Native::at("http://127.0.0.1:7700")?);
+/// let me = Registrar::with(registry, Registration::new("greeter", "10.0.0.5", 8080)?, patient);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RegistrarOptions {
     /// The pause after the first failure.
@@ -111,6 +179,21 @@ impl Default for RegistrarOptions {
 /// It registers, sends heartbeats, and registers again when the registry does not know the instance any more: because its
 /// lease was lost, the registry was restarted without its data, or somebody took it out. While no registry can be
 /// reached it keeps trying. When it is dropped, the instance is deregistered; better is [`Registrar::leave`].
+///
+/// ```no_run
+/// # async fn serve() {}
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use switchboard::{Native, Registrar, Registration};
+///
+/// let registry = Native::at("http://127.0.0.1:7700")?;
+/// let me = Registrar::start(registry, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// tokio::select! {
+///     () = serve() => {}
+///     () = me.leave_on_signal(Duration::from_secs(5)) => {}
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Registrar {
     service: Name,
@@ -128,6 +211,16 @@ struct Counts {
 }
 
 /// What a registrar knows, for people and for metrics.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard::{Native, Registrar, Registration};
+///
+/// let registry = Native::at("http://127.0.0.1:7700")?;
+/// let me = Registrar::start(registry, Registration::new("greeter", "10.0.0.5", 8080)?);
+/// assert!(!me.status().registered, "it has only just begun");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RegistrarStatus {
     /// The service.
@@ -248,6 +341,16 @@ impl crate::metrics::Measure for Registrar {
 }
 
 /// Waits for a signal to stop: SIGTERM, or ctrl-c.
+///
+/// ```no_run
+/// # async fn serve() {}
+/// # async fn example() {
+/// tokio::select! {
+///     () = serve() => {}
+///     () = switchboard::shutdown_signal() => println!("told to stop"),
+/// }
+/// # }
+/// ```
 pub async fn shutdown_signal() {
     #[cfg(unix)]
     {

@@ -5,6 +5,20 @@ use std::time::Duration;
 use switchboard_model::{DEFAULT_NAMESPACE, Metadata, Name, Port, Rejection, ServiceKey, Tags};
 
 /// What is registered: one instance of a service.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::Registration;
+///
+/// let me = Registration::new("greeter", "10.0.0.5", 8080)?
+///     .tags(&["v2"])?
+///     .metadata("version", "2.1")?
+///     .zone("eu-1")
+///     .weight(5)
+///     .ttl(Duration::from_secs(15));
+/// assert!(Registration::new("greeter", "10.0.0.5", 0).is_err(), "nobody can be reached at port 0");
+/// # Ok::<(), switchboard::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration {
     pub(crate) service: ServiceKey,
@@ -21,6 +35,16 @@ pub struct Registration {
 }
 
 /// A check that the registry makes, instead of heartbeats that the instance sends.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::{ActiveCheck, Registration};
+///
+/// let interval = Duration::from_secs(5);
+/// let me = Registration::new("greeter", "10.0.0.5", 8080)?
+///     .check(ActiveCheck::Http { path: "/health".to_owned(), interval });
+/// # Ok::<(), switchboard::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActiveCheck {
     /// `GET` of this path on the main port must succeed.

@@ -14,6 +14,25 @@ use crate::call::{Attempt, Call, CallError, run};
 use crate::pool::{Picked, Pool, PoolError, PoolOptions, PoolStatus};
 
 /// What a balancer has to know about the calls of a protocol.
+///
+/// ```
+/// use switchboard::Outcome;
+/// use switchboard::tower::{Judgement, Protocol};
+///
+/// /// Questions may be asked twice, commands may not.
+/// struct Questions;
+///
+/// impl Protocol<String, String, std::io::Error> for Questions {
+///     fn again(&self, request: &String) -> Option<String> {
+///         request.ends_with('?').then(|| request.clone())
+///     }
+///
+///     fn judge(&self, result: &Result<String, std::io::Error>) -> Judgement {
+///         let outcome = if result.is_ok() { Outcome::Success } else { Outcome::FAILURE };
+///         Judgement { outcome, retry: result.is_err() }
+///     }
+/// }
+/// ```
 pub trait Protocol<Request, Response, Error>: Send + Sync + 'static {
     /// A copy of the request for another try; None: it cannot be copied, or must not have its effect twice.
     fn again(&self, request: &Request) -> Option<Request>;
@@ -29,6 +48,14 @@ pub trait Protocol<Request, Response, Error>: Send + Sync + 'static {
 }
 
 /// What the result of a try says.
+///
+/// ```
+/// use switchboard::tower::{Judgement, Plain, Protocol};
+/// use switchboard::Outcome;
+///
+/// let Judgement { outcome, .. } = Protocol::<(), (), ()>::judge(&Plain, &Err(()));
+/// assert_eq!(outcome, Outcome::FAILURE);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// About the instance.
@@ -38,6 +65,12 @@ pub struct Judgement {
 }
 
 /// An error is the instance's fault, everything else is not; nothing is tried twice.
+///
+/// ```
+/// use switchboard::tower::{Plain, Protocol};
+///
+/// assert_eq!(Protocol::<_, (), ()>::again(&Plain, &"a request"), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 
@@ -53,6 +86,12 @@ impl<Request, Response, Error> Protocol<Request, Response, Error> for Plain {
 
 /// Like [`Plain`], but requests are copied and tried on another instance after an error: for calls that may be done
 /// twice.
+///
+/// ```
+/// use switchboard::tower::{Idempotent, Protocol};
+///
+/// assert_eq!(Protocol::<_, (), ()>::again(&Idempotent, &"a request"), Some("a request"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Idempotent;
 
@@ -135,7 +174,7 @@ where
         // As long as it was not sent it comes back here.
         let slot = Arc::new(Mutex::new(Some(request)));
         Box::pin(async move {
-            let call = Call { hash, idempotent };
+            let call = Call { hash, idempotent, timeout: None };
             run(&shared, call, |picked| attempt(picked, slot.clone(), protocol.clone())).await
         })
     }

@@ -23,6 +23,11 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
 /// An address of a registry that makes no sense.
+///
+/// ```
+/// let error = switchboard::Native::at("https://registry.example.com").unwrap_err();
+/// assert!(error.to_string().contains("https is not spoken to registries yet"), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{address:?}: {why}")]
 pub struct AddressError {

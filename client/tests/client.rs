@@ -18,6 +18,9 @@ mod dependencies;
 #[cfg(feature = "dns")]
 #[path = "client/dns.rs"]
 mod dns;
+#[cfg(feature = "etcd")]
+#[path = "client/etcd.rs"]
+mod etcd;
 #[path = "client/eureka.rs"]
 mod eureka;
 #[path = "client/examples.rs"]
@@ -26,6 +29,8 @@ mod examples;
 mod front_page;
 #[path = "client/grpc.rs"]
 mod grpc;
+#[path = "client/http.rs"]
+mod http_requests;
 #[cfg(feature = "metrics")]
 #[path = "client/metrics.rs"]
 mod metrics;
@@ -37,3 +42,6 @@ mod registrars;
 mod sources;
 #[path = "client/support.rs"]
 mod support;
+#[cfg(all(feature = "etcd", feature = "dns"))]
+#[path = "client/targets.rs"]
+mod targets;

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from maven import Missing, Program, build
+from ports import free_port
 from tap import check, equal, finish, skip
 
 SCRATCH = Path(os.environ["SWITCHBOARD_CONFORMANCE_DIR"])
@@ -23,12 +23,6 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PATIENCE = 90
 # The servers tell each other apart by their hosts.
 HOSTS = {"first": "127.0.0.11", "second": "127.0.0.12", "ours": "127.0.0.1"}
-
-
-def free_port(host):
-    with socket.socket() as one:
-        one.bind((host, 0))
-        return one.getsockname()[1]
 
 
 PORTS = {name: free_port(host) for name, host in HOSTS.items()}

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import http.server
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ os.environ["NO_PROXY"] = "*"
 
 import httpx
 from maven import Missing, Program, build
+from ports import free_port
 from tap import check, equal, finish, report, skip
 
 EUREKA = os.environ["SWITCHBOARD_EUREKA_URL"]
@@ -85,12 +85,6 @@ def backend(name):
     server.named = name
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 BY_CONSUL, BY_NATIVE = backend("the one by Consul"), backend("the one by the native API")

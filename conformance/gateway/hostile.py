@@ -17,6 +17,7 @@ from concurrent import futures
 
 import http2
 from corpus import corpus
+from ports import free_port
 from strict import Instance
 from tap import check, equal, finish, later, skip
 
@@ -122,11 +123,6 @@ def over_http2(results):
 
 def strictly(results):
     equal(results.instance.wrong[:5], [], "what the instance could not read")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def nginx(folder, port, to):

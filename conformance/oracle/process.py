@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -10,17 +9,6 @@ from pathlib import Path
 
 # Longer than any start on a loaded machine.
 READY_WITHIN = 90
-
-
-def free_ports(count):
-    """Free a moment ago. Should another program take one first, the server says so and the run fails loudly."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 //! The calls to etcd that are made here.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -24,6 +26,13 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Rpc {
+    /// Members of one cluster.
+    members: Arc<[Member]>,
+    /// The one that is asked: whichever answered last.
+    current: Arc<AtomicUsize>,
+}
+
+struct Member {
     endpoint: Endpoint,
     channel: Channel,
 }
@@ -34,6 +43,25 @@ pub(super) enum RpcError {
     Status(#[from] Status),
     #[error("{0}")]
     Other(String),
+}
+
+impl RpcError {
+    /// Another member of the cluster might do better.
+    fn is_about_the_member(&self) -> bool {
+        use tonic::Code::{Cancelled, Internal, Unavailable, Unknown};
+        match self {
+            RpcError::Status(status) => matches!(status.code(), Unavailable | Unknown | Internal | Cancelled),
+            RpcError::Other(_) => true,
+        }
+    }
+
+    /// With the member that it is about.
+    fn at(self, member: &http::Uri) -> RpcError {
+        match self {
+            RpcError::Other(why) => RpcError::Other(format!("{member}: {why}")),
+            RpcError::Status(status) => RpcError::Status(status),
+        }
+    }
 }
 
 impl From<RpcError> for RegistryError {
@@ -53,23 +81,16 @@ impl From<RpcError> for RegistryError {
 }
 
 impl Rpc {
-    pub(super) fn to(address: &str) -> Result<Rpc, AddressError> {
-        let wrong = |why| AddressError { address: address.to_owned(), why };
-        if !address.starts_with("http://") {
-            return Err(wrong("must begin with http://; etcd is not spoken to by https yet"));
-        }
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| wrong("is not a URL"))?;
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(2))
-            .http2_keep_alive_interval(Duration::from_secs(15))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true);
-        let channel = endpoint.connect_lazy();
-        Ok(Rpc { endpoint, channel })
+    /// `addresses`: URLs, separated by commas.
+    pub(super) fn to(addresses: &str) -> Result<Rpc, AddressError> {
+        let members: Result<Vec<Member>, AddressError> =
+            addresses.split(',').map(|address| Ok(Member::of(endpoint(address.trim())?))).collect();
+        Ok(Rpc { members: members?.into(), current: Arc::default() })
     }
 
     pub(super) fn afresh(&self) -> Rpc {
-        Rpc { endpoint: self.endpoint.clone(), channel: self.endpoint.connect_lazy() }
+        let members = self.members.iter().map(|member| Member::of(member.endpoint.clone()));
+        Rpc { members: members.collect(), current: Arc::default() }
     }
 
     /// Everything under a prefix, and the revision that it is of.
@@ -114,32 +135,28 @@ impl Rpc {
 
     /// False: there is no such lease.
     pub(super) async fn keep_alive(&self, id: i64) -> Result<bool, RpcError> {
-        let mut grpc = self.ready().await?;
         let requests = tokio_stream::once(LeaseRequest { id });
         let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
         let codec = ProstCodec::<LeaseRequest, LeaseKeepAliveResponse>::default();
-        let work = async {
+        self.at_a_member(async |grpc| {
             let mut answers = grpc.streaming(Request::new(requests), path, codec).await?.into_inner();
             let answer = answers.message().await?;
-            Ok::<_, RpcError>(answer.is_some_and(|answer| answer.ttl > 0))
-        };
-        within(work).await
+            Ok(answer.is_some_and(|answer| answer.ttl > 0))
+        })
+        .await
     }
 
     /// What changes under a prefix from a revision on.
     pub(super) async fn watch(&self, prefix: &str, start_revision: i64) -> Result<Watching, RpcError> {
-        let mut grpc = self.ready().await?;
         let (requests, sent) = mpsc::channel(1);
         let create = WatchCreateRequest { key: prefix.into(), range_end: after(prefix), start_revision };
         let first = WatchRequest { create: Some(create) };
         requests.send(first).await.map_err(|error| RpcError::Other(error.to_string()))?;
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
         let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let work = async {
-            Ok::<_, RpcError>(grpc.streaming(Request::new(ReceiverStream::new(sent)), path, codec).await?)
-        };
-        let answers = within(work).await?.into_inner();
-        Ok(Watching { answers, _requests: requests })
+        let sent = Request::new(ReceiverStream::new(sent));
+        let work = async |grpc: &mut Grpc<Channel>| Ok(grpc.streaming(sent, path, codec).await?);
+        Ok(Watching { answers: self.at_a_member(work).await?.into_inner(), _requests: requests })
     }
 
     async fn ask<Q, A>(&self, path: &'static str, request: Q) -> Result<A, RpcError>
@@ -147,26 +164,61 @@ impl Rpc {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        let mut grpc = self.ready().await?;
-        let codec = ProstCodec::<Q, A>::default();
-        let work = async {
-            let answer = grpc.unary(Request::new(request), PathAndQuery::from_static(path), codec).await?;
-            Ok::<_, RpcError>(answer.into_inner())
-        };
-        within(work).await
+        let (path, codec) = (PathAndQuery::from_static(path), ProstCodec::<Q, A>::default());
+        self.at_a_member(async |grpc| Ok(grpc.unary(Request::new(request), path, codec).await?.into_inner()))
+            .await
     }
 
-    async fn ready(&self) -> Result<Grpc<Channel>, RpcError> {
-        let mut grpc = Grpc::new(self.channel.clone());
-        let ready = async { grpc.ready().await.map_err(|error| RpcError::Other(crate::wire::said(&error))) };
-        within(ready).await?;
-        Ok(grpc)
+    /// Asks a member, and the next time another one if this one cannot be reached.
+    async fn at_a_member<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Grpc<Channel>) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let at = self.current.load(Ordering::Relaxed);
+        let Some(member) = self.members.get(at % self.members.len()) else {
+            return Err(RpcError::Other("no address".into()));
+        };
+        let mut grpc = Grpc::new(member.channel.clone());
+        let all = async {
+            grpc.ready().await.map_err(|error| RpcError::Other(crate::wire::said(&error)))?;
+            work(&mut grpc).await
+        };
+        let result = tokio::time::timeout(ANSWER, all).await;
+        let result = result.unwrap_or_else(|_| Err(RpcError::Other(format!("no answer within {ANSWER:?}"))));
+        if result.as_ref().is_err_and(RpcError::is_about_the_member) {
+            self.turn(at);
+        }
+        result.map_err(|error| error.at(member.endpoint.uri()))
+    }
+
+    /// The next time another member is asked, unless that is so already.
+    fn turn(&self, from: usize) {
+        let next = from.wrapping_add(1);
+        // Whoever was faster has turned.
+        let _ = self.current.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {
-    let result = tokio::time::timeout(ANSWER, work).await;
-    result.unwrap_or_else(|_| Err(RpcError::Other(format!("no answer within {ANSWER:?}"))))
+impl Member {
+    fn of(endpoint: Endpoint) -> Member {
+        Member { channel: endpoint.connect_lazy(), endpoint }
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, AddressError> {
+    let wrong = |why| AddressError { address: address.to_owned(), why };
+    let full = match address.split_once("://") {
+        Some(("http", _)) => address.to_owned(),
+        Some(_) => return Err(wrong("must begin with http://; etcd is not spoken to by https yet")),
+        None if address.is_empty() => return Err(wrong("is empty")),
+        None => format!("http://{address}"),
+    };
+    let endpoint = Endpoint::from_shared(full).map_err(|_| wrong("is not a URL"))?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(2))
+        .http2_keep_alive_interval(Duration::from_secs(15))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true))
 }
 
 pub(super) struct Watching {

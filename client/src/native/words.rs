@@ -34,6 +34,7 @@ pub(super) struct WireInstance {
     tags: Vec<Arc<str>>,
     metadata: BTreeMap<Arc<str>, Arc<str>>,
     weight: u32,
+    warning_weight: Option<u32>,
     zone: Option<Arc<str>>,
     health: String,
     revision: u64,
@@ -59,9 +60,10 @@ impl WireInstance {
         instance.ports = self.ports.into_iter().map(|it| Port { name: it.name, number: it.port }).collect();
         instance.tags = Tags::new(self.tags)?;
         instance.metadata = Metadata::new(self.metadata)?;
-        instance.weight = self.weight;
         instance.zone = self.zone;
         instance.health = health(&self.health);
+        let warning = self.warning_weight.filter(|_| instance.health == Health::Warning);
+        instance.weight = warning.unwrap_or(self.weight);
         instance.revision = Revision(self.revision);
         Ok(instance)
     }

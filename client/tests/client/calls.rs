@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use switchboard::{
-    Algorithm, Fixed, HashKey, HttpClient, HttpOptions, Instance, Native, Policy, PoolOptions, Query, Why,
-    hash_of,
+    Algorithm, Fixed, HashKey, HttpAnswer, HttpClient, HttpOptions, Instance, Native, Policy, PoolOptions,
+    Query, Why, hash_of,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -120,8 +120,8 @@ fn round_robin() -> HttpOptions {
     HttpOptions { pool: PoolOptions { policy, ..HttpOptions::default().pool }, ..HttpOptions::default() }
 }
 
-async fn text(response: Response<impl http_body::Body<Data = Bytes, Error = hyper::Error>>) -> String {
-    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+async fn text(answer: HttpAnswer) -> String {
+    answer.text().await.unwrap()
 }
 
 #[tokio::test]
@@ -232,14 +232,14 @@ async fn k23_the_error_of_a_timeout_tells_every_try_with_its_instance() {
     options.pool.timeout = Some(Duration::from_secs(30));
     let http = HttpClient::with(source.clone(), options.clone());
     let error = http.get("http://users/").await.unwrap_err();
-    assert_eq!((error.why, error.attempts.len()), (Why::Attempts, 3), "{error}");
+    assert_eq!((&error.why, error.attempts.len()), (&Why::Attempts, 3), "{error}");
     let mut ids: Vec<String> = error.attempts.iter().map(|it| it.instance.id.to_string()).collect();
     ids.sort_unstable();
     assert_eq!(ids, ["b0", "b1", "b2"]);
     options.try_timeout = Duration::from_secs(60);
     options.pool.timeout = Some(Duration::from_millis(80));
     let error = HttpClient::with(source, options).get("http://users/").await.unwrap_err();
-    assert_eq!((error.why, error.attempts.len()), (Why::Timeout, 1), "{error}");
+    assert_eq!((&error.why, error.attempts.len()), (&Why::Timeout, 1), "{error}");
     assert!(error.to_string().contains("gave no answer"), "{error}");
 }
 
@@ -296,6 +296,46 @@ async fn calls_go_on_without_the_registry() {
     until("it is gone", || async { tokio::net::TcpStream::connect(backend.address).await.is_err() }).await;
     let error = http.get("http://users/").await.unwrap_err().to_string();
     assert!(error.contains("the last known"), "{error}");
+}
+
+/// What an earlier process kept is wrong meanwhile, and the registry is just a little late: the first call waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_to_instances_that_are_long_gone_waits_for_the_registry_to_say_who_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start().await;
+    let cable = crate::support::Cable::to(server.native).await;
+    let api = Api::at(server.native);
+    let (old, new) = (Backend::start("old").await, Backend::start("new").await);
+    let register =
+        |backend: &Backend| api.call(Method::POST, "/v1/register", Some(native_body(&backend.instance())));
+    let client = || {
+        let last_known_good = Some(switchboard::LastKnownGood::in_folder(folder.path()));
+        let options = switchboard::SharedOptions { last_known_good, ..Default::default() };
+        HttpClient::new(Native::at(&cable.url()).unwrap().source_with(options))
+    };
+    register(&old).await;
+    assert_eq!(text(client().get("http://users/").await.unwrap()).await.split(' ').next(), Some("old"));
+    until("it is kept", || async {
+        let mut files = folder.path().read_dir().unwrap();
+        files.any(|file| file.unwrap().path().extension().is_some_and(|it| it == "json"))
+    })
+    .await;
+    api.call(Method::DELETE, "/v1/instances/old", None).await;
+    register(&new).await;
+    old.kill();
+    until("it is gone", || async { tokio::net::TcpStream::connect(old.address).await.is_err() }).await;
+    cable.cut();
+    let http = client();
+    let call = tokio::spawn({
+        let http = http.clone();
+        async move { text(http.get("http://users/").await.unwrap()).await }
+    });
+    until("the old one was tried", || async {
+        http.status().first().is_some_and(|pool| pool.instances.iter().any(|it| it.latency.is_some()))
+    })
+    .await;
+    cable.mend(server.native);
+    assert!(call.await.unwrap().starts_with("new"), "it was somebody else");
 }
 
 /// go-kit's endpointer never closes what it opened (K18).

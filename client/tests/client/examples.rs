@@ -21,7 +21,7 @@ fn example(name: &str) -> Option<PathBuf> {
 
 fn command(path: &Path, server: &Server) -> Command {
     let mut command = Command::new(path);
-    command.env("SWITCHBOARD_URL", format!("http://{}", server.native)).kill_on_drop(true);
+    command.env("SWITCHBOARD_SERVER", format!("http://{}", server.native)).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -77,7 +77,7 @@ async fn servers_register_and_a_client_calls_them_by_name_and_goes_on_without_th
 
     // With every registry gone a new process starts from what an earlier one kept, and says so.
     let mut kept = client();
-    kept.env("SWITCHBOARD_URL", "http://127.0.0.1:1");
+    kept.env("SWITCHBOARD_SERVER", "http://127.0.0.1:1");
     let output = run(&mut kept).await;
     let text = said(&output);
     assert!(output.status.success(), "{text}");

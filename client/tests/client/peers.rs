@@ -194,76 +194,18 @@ mod real_consul {
 
 #[cfg(feature = "etcd")]
 mod real_etcd {
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
-    use switchboard::{Etcd, EtcdForm, Instance, Registrar, Registration, Registry, Source};
-    use switchboard_discover::suite::{Abilities, World};
+    use switchboard::{Etcd, Query, Source};
+    use switchboard_discover::suite;
 
     use super::*;
+    use crate::etcd::{
+        EtcdWorld, deregistering_leaves_no_lease_and_watching_goes_on, survives_a_revoked_lease,
+    };
     use crate::registrars::keeps_an_instance_registered;
-    use crate::support::Cable;
 
-    struct EtcdWorld {
-        cable: Cable,
-        source: Arc<dyn Source>,
-        direct: Etcd,
-        peer: Peer,
-    }
-
-    fn registration(instance: &Instance) -> Registration {
-        let tags: Vec<&str> = instance.tags.iter().map(|tag| &**tag).collect();
-        let mut registration =
-            Registration::new(instance.key.service.as_str(), &instance.host, instance.port().unwrap())
-                .unwrap()
-                .id(instance.key.id.as_str())
-                .unwrap()
-                .weight(instance.weight)
-                .tags(&tags)
-                .unwrap();
-        for (key, value) in instance.metadata.iter() {
-            registration = registration.metadata(key, value).unwrap();
-        }
-        match &instance.zone {
-            Some(zone) => registration.zone(zone),
-            None => registration,
-        }
-    }
-
-    #[async_trait]
-    impl World for EtcdWorld {
-        fn source(&self) -> Arc<dyn Source> {
-            self.source.clone()
-        }
-
-        fn abilities(&self) -> Abilities {
-            Abilities { unhealthy: false, ..Abilities::ALL }
-        }
-
-        async fn put(&mut self, instance: &Instance) {
-            self.direct.register(&registration(instance)).await.unwrap();
-        }
-
-        async fn remove(&mut self, instance: &Instance) {
-            self.direct.deregister(&registration(instance)).await.unwrap();
-        }
-
-        async fn cut(&mut self) -> bool {
-            self.cable.cut();
-            true
-        }
-
-        async fn mend(&mut self) {
-            self.cable.mend(self.peer.address);
-        }
-    }
-
-    async fn world() -> Option<EtcdWorld> {
+    async fn world() -> Option<EtcdWorld<Peer>> {
         let peer = etcd().await?;
-        let cable = Cable::to(peer.address).await;
-        let source = Arc::new(Etcd::at(&cable.url()).unwrap().source());
-        let direct = Etcd::at(&peer.url()).unwrap();
-        Some(EtcdWorld { cable, source, direct, peer })
+        Some(EtcdWorld::at(peer.address, peer).await)
     }
 
     switchboard_discover::source_suite!(if_there world().await);
@@ -285,57 +227,30 @@ mod real_etcd {
         keeps_an_instance_registered(registry, &source, async || peer.lose_everything().await).await;
     }
 
-    /// K21: go-kit deletes the key and leaves the lease; K3: registering ends the watches of the same client.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn k21_deregistering_revokes_the_lease_and_k03_watching_goes_on() {
         let Some(peer) = etcd().await else { return };
-        let registry = Etcd::at(&peer.url()).unwrap().form(EtcdForm::Address);
-        let source = registry.source();
-        let mut updates = source.watch(&switchboard::Query::service("users").unwrap());
-        for round in 0..3 {
-            let registrar =
-                Registrar::start(registry.clone(), Registration::new("users", "10.0.0.1", 80).unwrap());
-            switchboard_discover::suite::until(&mut updates, "it is there", |set| set.instances.len() == 1)
-                .await;
-            registrar.leave(Duration::ZERO).await;
-            switchboard_discover::suite::until(&mut updates, "it is gone", |set| set.instances.is_empty())
-                .await;
-            let leases = Api::at(peer.address)
-                .call(http::Method::POST, "/v3/lease/leases", Some(serde_json::json!({})))
-                .await;
-            assert!(!leases.contains("ID"), "round {round}: a lease is left: {leases}");
-        }
+        deregistering_leaves_no_lease_and_watching_goes_on(peer.address).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn k03_a_watch_goes_on_after_compaction_and_a_revoked_lease_registers_again() {
         let Some(peer) = etcd().await else { return };
-        let registry = Etcd::at(&peer.url()).unwrap().form(EtcdForm::Address);
-        let api = Api::at(peer.address);
-        let source = registry.source();
-        let mut updates = source.watch(&switchboard::Query::service("users").unwrap());
-        let registration =
-            Registration::new("users", "10.0.0.1", 80).unwrap().ttl(Duration::from_millis(1500));
-        let _registrar = Registrar::start(registry.clone(), registration);
-        let first =
-            switchboard_discover::suite::until(&mut updates, "it is there", |set| set.instances.len() == 1)
-                .await;
-        let leases: serde_json::Value = serde_json::from_str(
-            &api.call(http::Method::POST, "/v3/lease/leases", Some(serde_json::json!({}))).await,
-        )
-        .unwrap();
-        let id = leases["leases"][0]["ID"].clone();
-        api.call(http::Method::POST, "/v3/lease/revoke", Some(serde_json::json!({ "ID": id }))).await;
-        let again = switchboard_discover::suite::until(&mut updates, "it is there again", |set| {
-            set.instances.len() == 1 && set.revision > first.revision
-        })
-        .await;
-        let revision = again.revision.0.to_string();
-        api.call(http::Method::POST, "/v3/kv/compaction", Some(serde_json::json!({ "revision": revision })))
-            .await;
+        let source = survives_a_revoked_lease(peer.address).await;
+        let mut updates = source.watch(&Query::service("users").unwrap());
+        let set = updates.ready().await;
+        let revision = set.revision.0.to_string();
+        let body = serde_json::json!({ "revision": revision });
+        Api::at(peer.address).call(http::Method::POST, "/v3/kv/compaction", Some(body)).await;
         drop(updates);
-        let mut updates = source.watch(&switchboard::Query::service("users").unwrap());
-        switchboard_discover::suite::until(&mut updates, "it is still there", |set| set.instances.len() == 1)
-            .await;
+        let mut updates = source.watch(&Query::service("users").unwrap());
+        suite::until(&mut updates, "it is read again", |set| set.freshness.is_fresh()).await;
+    }
+
+    /// Of several members whichever answers; and one that dies is left for the others.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_member_that_is_gone_is_left_for_another() {
+        let Some(peer) = etcd().await else { return };
+        crate::etcd::another_member_is_asked(peer.address).await;
     }
 }

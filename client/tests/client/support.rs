@@ -17,12 +17,13 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Our registry in this process, with the native API, Consul's, DNS and Eureka's.
+/// Our registry in this process, with the native API, Consul's, etcd's, DNS and Eureka's.
 pub(crate) struct Server {
     pub(crate) native: SocketAddr,
     pub(crate) consul: SocketAddr,
     pub(crate) dns: SocketAddr,
     pub(crate) eureka: SocketAddr,
+    pub(crate) etcd: SocketAddr,
     stop: Stop,
 }
 
@@ -35,7 +36,8 @@ impl Server {
         let consul = serve(&switchboard_protocol_consul::PLUG, "node_name = 'here'", &registry, &stop).await;
         let dns = serve(&switchboard_protocol_dns::PLUG, "", &registry, &stop).await;
         let eureka = serve(&switchboard_protocol_eureka::PLUG, "", &registry, &stop).await;
-        Server { native, consul, dns, eureka, stop }
+        let etcd = serve(&switchboard_protocol_etcd::PLUG, "", &registry, &stop).await;
+        Server { native, consul, dns, eureka, etcd, stop }
     }
 }
 

@@ -13,7 +13,8 @@ import subprocess
 import threading
 import time
 
-from oracle.process import folder, free_ports, running
+from oracle.process import folder, running
+from ports import free_ports
 from tap import check, equal, finish, skip
 
 HERE = pathlib.Path(__file__).parent

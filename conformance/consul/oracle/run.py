@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oracle import run
-from oracle.process import folder, free_ports, running
+from oracle.process import folder, running
+from ports import free_ports
 
 NODE = "oracle"
 NODE_ID = "0ac1e000-0000-4000-8000-000000000001"

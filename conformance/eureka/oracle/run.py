@@ -17,7 +17,8 @@ from pathlib import Path
 from maven import Program, build
 from oracle import run
 from oracle.plain import Plainer
-from oracle.process import folder, free_ports, running
+from oracle.process import folder, running
+from ports import free_ports
 
 # Whatever is later than this was read off a clock: scripts say earlier times.
 NOW = 1_750_000_000_000

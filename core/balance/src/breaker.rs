@@ -22,6 +22,16 @@ pub struct Breaker {
 }
 
 /// Where a breaker stands.
+///
+/// ```
+/// use switchboard_balance::{Breaker, EjectionPolicy, Moment, Phase};
+///
+/// let EjectionPolicy { rules, rest, .. } = EjectionPolicy::default();
+/// let mut breaker = Breaker::new(&rules, 7, Moment::START);
+/// assert_eq!(breaker.phase(), Phase::Closed);
+/// breaker.open(&rest, Moment::START);
+/// assert!(matches!(breaker.phase(), Phase::Open { until } if until >= Moment::START + rest.base));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Calls go through.

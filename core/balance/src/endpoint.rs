@@ -43,6 +43,12 @@ impl Endpoint {
 }
 
 /// What the registry thinks of an instance.
+///
+/// ```
+/// use switchboard_balance::{Endpoint, Fitness};
+///
+/// let broken = Endpoint { fitness: Fitness::Failing, ..Endpoint::new("users", "a").unwrap() };
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fitness {
     /// To be used.

@@ -1,6 +1,13 @@
 //! Hashes that are the same in every process and every version, so that all clients agree on them.
 
 /// The hash of some bytes: FNV-1a, well mixed. For the key of a request in consistent hashing.
+///
+/// ```
+/// use switchboard_balance::hash_of;
+///
+/// assert_eq!(hash_of(b"user 17"), hash_of(b"user 17"));
+/// assert_ne!(hash_of(b"user 17"), hash_of(b"user 18"));
+/// ```
 pub fn hash_of(bytes: &[u8]) -> u64 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -128,6 +128,16 @@ pub(crate) struct Probes {
 }
 
 /// What a balancer knows about one of its instances, for people.
+///
+/// ```
+/// use std::sync::Arc;
+/// use switchboard_balance::{Balancer, Endpoint, Ledger, Moment, Phase, Policy};
+///
+/// let users = Balancer::new(Policy::default(), Arc::new(Ledger::new())).unwrap();
+/// users.update(vec![(Endpoint::new("users", "a").unwrap(), ())], Moment::START);
+/// let report = &users.report(Moment::START)[0];
+/// assert_eq!((report.in_flight, report.latency, report.phase), (0, None, Phase::Closed));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The instance as the registry has it.

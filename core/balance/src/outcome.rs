@@ -3,6 +3,14 @@ use std::time::Duration;
 /// How a call ended, as far as the instance is to blame.
 ///
 /// A call that the caller gave up is no outcome: drop the pick.
+///
+/// ```
+/// use switchboard_balance::Outcome;
+///
+/// assert_eq!(Outcome::from_http(200, None), Outcome::Success);
+/// assert_eq!(Outcome::from_http(503, None), Outcome::FAILURE);
+/// assert!(matches!(Outcome::from_http(429, None), Outcome::Limited { .. }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The instance did its work. An answer that says the request was wrong is one of these.

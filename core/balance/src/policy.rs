@@ -61,6 +61,13 @@ impl Default for Policy {
 }
 
 /// How one of several instances is chosen.
+///
+/// ```
+/// use switchboard_balance::{Algorithm, Policy};
+///
+/// let by_user = Policy { algorithm: Algorithm::ConsistentHash { load_bound: 1.25 }, ..Policy::default() };
+/// assert!(by_user.check().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Algorithm {
     /// Of two at random, the one whose calls take less time, counting those on the way and failures as slow.
@@ -91,6 +98,15 @@ pub enum Algorithm {
 }
 
 /// How the time that calls take is estimated.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_balance::{LatencyPolicy, Policy};
+///
+/// // Calls here are allowed to take long: failing must look worse still.
+/// let latency = LatencyPolicy { penalty: Duration::from_secs(60), ..LatencyPolicy::default() };
+/// let policy = Policy { latency, ..Policy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LatencyPolicy {
     /// How fast samples are forgotten.
@@ -115,6 +131,15 @@ impl Default for LatencyPolicy {
 }
 
 /// When a breaker opens.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_balance::TripRules;
+///
+/// // Three failures in a row, or less than four of five calls within ten seconds.
+/// let rules =
+///     TripRules { consecutive: 3, success_rate: 0.8, min_calls: 10, window: Duration::from_secs(10) };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TripRules {
     /// After this many failures in a row; 0: however many.
@@ -128,6 +153,14 @@ pub struct TripRules {
 }
 
 /// How long a breaker stays open: `base` the first time, twice `base` the second, up to `longest`.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_balance::{EjectionPolicy, Policy, Rest};
+///
+/// let rest = Rest { base: Duration::from_secs(5), ..Rest::default() };
+/// let policy = Policy { ejection: Some(EjectionPolicy { rest, ..EjectionPolicy::default() }), ..Policy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rest {
     /// The first rest.
@@ -145,6 +178,14 @@ impl Default for Rest {
 }
 
 /// When an instance that fails is left out, and for how long.
+///
+/// ```
+/// use switchboard_balance::{EjectionPolicy, Policy};
+///
+/// let few = Policy { ejection: Some(EjectionPolicy { max_share: 0.1, ..EjectionPolicy::default() }), ..Policy::default() };
+/// let none = Policy { ejection: None, ..Policy::default() };
+/// assert!(few.check().is_ok() && none.check().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EjectionPolicy {
     /// When.
@@ -165,6 +206,13 @@ impl Default for EjectionPolicy {
 }
 
 /// When calls to the whole service are refused at once, and for how long.
+///
+/// ```
+/// use switchboard_balance::{CircuitPolicy, Policy};
+///
+/// let policy = Policy { circuit: Some(CircuitPolicy::default()), ..Policy::default() };
+/// assert!(policy.check().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CircuitPolicy {
     /// When.
@@ -184,6 +232,14 @@ impl Default for CircuitPolicy {
 
 /// How an instance that joins or comes back from ejection gets its share. The instances of the first set start with all
 /// of theirs. Consistent hashing knows no slow start: calls would move twice.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_balance::{Policy, SlowStartPolicy};
+///
+/// let slow_start = SlowStartPolicy { window: Duration::from_secs(120), aggression: 1.0 };
+/// let policy = Policy { slow_start: Some(slow_start), ..Policy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlowStartPolicy {
     /// After this long it has all of its share.
@@ -199,6 +255,13 @@ impl Default for SlowStartPolicy {
 }
 
 /// Which zones calls go to.
+///
+/// ```
+/// use switchboard_balance::{Policy, ZonePolicy};
+///
+/// let near = Policy { zone: Some(ZonePolicy::prefer("eu-1")), ..Policy::default() };
+/// let as_ribbon = Policy { zone: Some(ZonePolicy::avoid_worst("eu-1")), ..Policy::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZonePolicy {
     /// The caller's own zone.
@@ -208,6 +271,14 @@ pub struct ZonePolicy {
 }
 
 /// What is done with zones.
+///
+/// ```
+/// use switchboard_balance::{ZoneMode, ZonePolicy};
+///
+/// // As soon as an instance of the zone would get more than others, the rest goes elsewhere.
+/// let mode = ZoneMode::Prefer { overprovision: 1.0, min_local: 2 };
+/// let even = ZonePolicy { mode, ..ZonePolicy::prefer("eu-1") };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ZoneMode {
     /// Calls stay in the caller's zone as long as its instances can bear their part; what they cannot bear goes to the
@@ -237,6 +308,13 @@ impl ZonePolicy {
 }
 
 /// To how many of the instances a client keeps.
+///
+/// ```
+/// use switchboard_balance::{Policy, SubsetPolicy, hash_of};
+///
+/// let subset = SubsetPolicy { size: 20, seed: hash_of(b"this host's name") };
+/// let policy = Policy { subset: Some(subset), ..Policy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubsetPolicy {
     /// How many.
@@ -246,6 +324,13 @@ pub struct SubsetPolicy {
 }
 
 /// How calls are tried again. It is always on another instance.
+///
+/// ```
+/// use switchboard_balance::{Policy, RetryPolicy};
+///
+/// let never = RetryPolicy { max_attempts: 1, ..RetryPolicy::default() };
+/// let policy = Policy { retry: never, ..Policy::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// How often a call may be tried in all; 1 means no second time.
@@ -263,6 +348,13 @@ impl Default for RetryPolicy {
 }
 
 /// A setting that makes no sense.
+///
+/// ```
+/// use switchboard_balance::Policy;
+///
+/// let error = Policy { panic_threshold: 50.0, ..Policy::default() }.check().unwrap_err();
+/// assert_eq!(error.to_string(), "panic_threshold: must be from 0 to 1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{setting}: {why}")]
 pub struct PolicyError {

@@ -15,6 +15,15 @@ pub struct Request<'a> {
 }
 
 /// Why no instance was picked.
+///
+/// ```
+/// use std::sync::Arc;
+/// use switchboard_balance::{Balancer, Ledger, Moment, NoPick, Policy, Request};
+///
+/// let users: Balancer<()> = Balancer::new(Policy::default(), Arc::new(Ledger::new())).unwrap();
+/// let no_pick = users.pick(&Request::default(), Moment::START, &mut || 7).unwrap_err();
+/// assert_eq!(no_pick, NoPick::Empty);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoPick {
     /// The service has no instances.

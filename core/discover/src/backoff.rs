@@ -1,6 +1,18 @@
 use std::time::Duration;
 
 /// How long to wait before the next try: twice as long each time, up to a limit, spread by chance.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_discover::Backoff;
+///
+/// let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+/// // Chance, from 0 to 1, is the caller's.
+/// let (first, second) = (backoff.next(0.5), backoff.next(0.5));
+/// assert!(first < second);
+/// backoff.reset();
+/// assert_eq!(backoff.next(0.5), first);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     base: Duration,

@@ -4,6 +4,17 @@ use std::sync::Arc;
 use crate::instance::Instance;
 
 /// What became of one instance.
+///
+/// ```
+/// use switchboard_discover::{Difference, Instance, InstanceSet, Revision, diff};
+///
+/// let set = |ports: &[u16]| {
+///     let instance = |port: &u16| Instance::new("users", &port.to_string(), "h", *port).unwrap();
+///     InstanceSet::fresh(ports.iter().map(instance), Revision(1)).instances
+/// };
+/// let found = diff(&set(&[1, 2]), &set(&[2, 3]));
+/// assert!(matches!(&found[..], [Difference::Removed(_), Difference::Added(_)]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Difference {
     /// It is new.
@@ -18,6 +29,14 @@ pub enum Difference {
 
 /// What makes the new set out of the old one. Both are sorted by key, as those in an
 /// [`InstanceSet`](crate::InstanceSet) are.
+///
+/// ```
+/// use switchboard_discover::{Difference, Instance, InstanceSet, Revision, diff};
+///
+/// let at = |port| InstanceSet::fresh([Instance::new("users", "a", "h", port).unwrap()], Revision(1)).instances;
+/// assert!(diff(&at(1), &at(1)).is_empty());
+/// assert!(matches!(&diff(&at(1), &at(2))[..], [Difference::Moved(_)]));
+/// ```
 pub fn diff(old: &[Arc<Instance>], new: &[Arc<Instance>]) -> Vec<Difference> {
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     let mut found = Vec::new();

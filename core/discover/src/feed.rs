@@ -18,6 +18,27 @@ use crate::set::InstanceSet;
 use crate::source::{Source, Updates};
 
 /// How one query is followed: what whoever writes a source writes.
+///
+/// The crate's first page has a whole one.
+///
+/// ```
+/// use switchboard_discover::{Feed, FeedError, Instance, Publisher, Query};
+///
+/// /// A feed that knows nobody, for ever.
+/// struct Nobody;
+///
+/// #[async_trait::async_trait]
+/// impl Feed for Nobody {
+///     fn name(&self) -> &str {
+///         "nobody"
+///     }
+///
+///     async fn follow(&self, _: &Query, publisher: &Publisher) -> FeedError {
+///         publisher.publish([], 1);
+///         std::future::pending().await
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
     /// What it is called in messages.
@@ -29,6 +50,10 @@ pub trait Feed: Send + Sync + 'static {
 }
 
 /// Why a feed cannot go on.
+///
+/// ```
+/// assert_eq!(switchboard_discover::FeedError::new("it hung up").to_string(), "it hung up");
+/// ```
 #[derive(Clone, Debug, Error)]
 #[error("{0}")]
 pub struct FeedError(Arc<str>);
@@ -41,6 +66,17 @@ impl FeedError {
 }
 
 /// How a feed is run.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard_discover::{LastKnownGood, SharedOptions};
+///
+/// let options = SharedOptions {
+///     longest_pause: Duration::from_secs(60),
+///     last_known_good: Some(LastKnownGood::in_folder("/var/lib/greeter/instances")),
+///     ..SharedOptions::default()
+/// };
+/// ```
 #[derive(Clone, Debug)]
 pub struct SharedOptions {
     /// The pause after the first failure.
@@ -68,6 +104,27 @@ const STABLE: Duration = Duration::from_secs(5);
 /// A source made of a feed: each query is followed once, however many watch it.
 ///
 /// Clones are the same source.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard_discover::{Query, Shared, Source};
+///
+/// # struct Asking;
+/// # #[async_trait::async_trait]
+/// # impl switchboard_discover::Feed for Asking {
+/// #     fn name(&self) -> &str { "asking" }
+/// #     async fn follow(&self, _: &Query, publisher: &switchboard_discover::Publisher) -> switchboard_discover::FeedError {
+/// #         publisher.publish([], 1);
+/// #         std::future::pending().await
+/// #     }
+/// # }
+/// let source = Shared::new(Asking);
+/// let query = Query::service("users").unwrap();
+/// // Both read what one watch finds.
+/// let (mut one, mut other) = (source.watch(&query), source.clone().watch(&query));
+/// assert_eq!(one.ready().await, other.ready().await);
+/// # }
+/// ```
 pub struct Shared<F> {
     inner: Arc<Inner<F>>,
 }

@@ -24,6 +24,18 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// ```
 ///
 /// A file that cannot be read or makes no sense changes nothing: the instances stay as they are, and are called stale.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard_discover::{File, Query, Source};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("instances.json");
+/// std::fs::write(&path, r#"{"instances": [{"service": "users", "host": "10.0.0.1", "port": 80}]}"#)?;
+/// let mut users = File::open(&path).watch(&Query::service("users")?);
+/// assert_eq!(users.ready().await.instances[0].authority().unwrap(), "10.0.0.1:80");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,

@@ -6,6 +6,15 @@ use switchboard_model::{
 };
 
 /// One place where a service answers, as its consumers see it.
+///
+/// ```
+/// use switchboard_discover::Instance;
+///
+/// let instance = Instance { weight: 5, ..Instance::new("users", "a", "fd00::1", 8080)? };
+/// assert_eq!(instance.authority().unwrap(), "[fd00::1]:8080");
+/// assert!(instance.health.is_served());
+/// # Ok::<(), switchboard_discover::Rejection>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// Who it is. Everything else may change.

@@ -18,6 +18,40 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A folder that keeps the newest set of each query, so that a process which starts while no registry can be reached
 /// knows whom to call. What comes from it is called stale until the registry is heard.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use switchboard_discover::{Freshness, LastKnownGood, Query, Shared, SharedOptions, Source};
+/// # struct Asking(bool);
+/// # #[async_trait::async_trait]
+/// # impl switchboard_discover::Feed for Asking {
+/// #     fn name(&self) -> &str { "asking" }
+/// #     async fn follow(&self, _: &Query, publisher: &switchboard_discover::Publisher) -> switchboard_discover::FeedError {
+/// #         if self.0 { publisher.publish([switchboard_discover::Instance::new("users", "a", "h", 1).unwrap()], 1); }
+/// #         std::future::pending().await
+/// #     }
+/// # }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let options = || SharedOptions {
+///     last_known_good: Some(LastKnownGood::in_folder(folder)),
+///     ..SharedOptions::default()
+/// };
+/// let query = Query::service("users")?;
+/// # let (answers, hangs) = (Asking(true), Asking(false));
+/// let source = Shared::with(answers, options());
+/// assert!(source.watch(&query).ready().await.freshness.is_fresh());
+/// # let mut updates = source.watch(&query); updates.ready().await;
+/// # while folder.read_dir()?.all(|it| it.unwrap().path().extension().is_none_or(|it| it != "json")) {
+/// #     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+/// # }
+/// // Another process, while the registry says nothing.
+/// let kept = Shared::with(hangs, options()).watch(&query).ready().await;
+/// assert_eq!(kept.instances.len(), 1);
+/// assert!(matches!(kept.freshness, Freshness::Stale { .. }));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LastKnownGood {
     folder: PathBuf,

@@ -11,6 +11,17 @@ use crate::query::Query;
 use crate::set::{Freshness, InstanceSet};
 
 /// Where a feed puts what it finds.
+///
+/// ```
+/// use switchboard_discover::{Freshness, Instance, Publisher, Query};
+///
+/// let (publisher, sets) = Publisher::new(Query::service("users").unwrap());
+/// let theirs = Instance::new("orders", "b", "h", 1).unwrap();
+/// publisher.publish([Instance::new("users", "a", "h", 1).unwrap(), theirs], 7);
+/// assert_eq!(sets.borrow().instances.len(), 1, "what was not asked for is left out");
+/// publisher.lost("the registry hung up");
+/// assert!(matches!(sets.borrow().freshness, Freshness::Stale { .. }));
+/// ```
 #[derive(Debug)]
 pub struct Publisher {
     query: Query,

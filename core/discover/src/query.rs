@@ -5,6 +5,14 @@ use switchboard_model::{Name, Rejection, ServiceKey};
 use crate::instance::Instance;
 
 /// Which instances are wanted.
+///
+/// ```
+/// use switchboard_discover::{Instance, Query};
+///
+/// let query = Query::in_namespace("shop", "users")?.tag("v2");
+/// assert!(!query.admits(&Instance::new("users", "a", "h", 1)?), "another namespace, and no such tag");
+/// # Ok::<(), switchboard_discover::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// Of which service.

@@ -6,6 +6,16 @@ use switchboard_model::Revision;
 use crate::instance::Instance;
 
 /// All instances that answer a query, at one moment.
+///
+/// ```
+/// use switchboard_discover::{Instance, InstanceSet, Revision};
+///
+/// let one = Instance::new("users", "a", "10.0.0.1", 80)?;
+/// let other = Instance::new("users", "a", "10.0.0.2", 80)?;
+/// let set = InstanceSet::fresh([one, other], Revision(7));
+/// assert_eq!(set.instances.len(), 1, "of two with one key the last counts");
+/// # Ok::<(), switchboard_discover::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceSet {
     /// Sorted by key, each once.
@@ -17,6 +27,14 @@ pub struct InstanceSet {
 }
 
 /// Whether the registry still says so.
+///
+/// ```
+/// use switchboard_discover::{Freshness, InstanceSet};
+///
+/// let set = InstanceSet::never();
+/// assert!(set.instances.is_empty() && set.freshness.is_never(), "it is not known whether there are any");
+/// assert!(Freshness::Fresh.is_fresh());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// It does, as far as anyone can know.

@@ -11,12 +11,27 @@ use crate::set::InstanceSet;
 ///
 /// A source never fails: a registry that cannot be reached shows in the [`Freshness`](crate::Freshness) of the sets. It
 /// watches from the first call of `watch` for a query until the last of its [`Updates`] is dropped.
+///
+/// ```
+/// use switchboard_discover::{Fixed, Instance, Query, Source};
+///
+/// fn how_many(source: &dyn Source, service: &str) -> usize {
+///     source.watch(&Query::service(service).unwrap()).current().instances.len()
+/// }
+/// assert_eq!(how_many(&Fixed::new([Instance::new("users", "a", "h", 1).unwrap()]), "users"), 1);
+/// ```
 pub trait Source: Send + Sync + 'static {
     /// What it is called in messages, such as `consul at 10.0.0.1:8500`.
     fn name(&self) -> &str;
 
     /// Starts watching, or joins whoever watches the same already. Returns at once.
     fn watch(&self, query: &Query) -> Updates;
+}
+
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name()).finish()
+    }
 }
 
 impl<S: Source + ?Sized> Source for Arc<S> {
@@ -30,6 +45,18 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 }
 
 /// The newest set, again and again.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use switchboard_discover::{Fixed, Instance, Query, Source};
+///
+/// let source = Fixed::new([]);
+/// let mut users = source.watch(&Query::service("users").unwrap());
+/// assert_eq!(users.current().instances.len(), 0);
+/// source.set([Instance::new("users", "a", "h", 1).unwrap()]);
+/// assert_eq!(users.next().await.instances.len(), 1);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Updates {
     sets: watch::Receiver<InstanceSet>,

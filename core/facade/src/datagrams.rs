@@ -10,7 +10,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::facade::{Listening, Stop};
 use crate::listen::{Listen, ListenError, Peer, not_bound};
@@ -110,9 +110,27 @@ where
 {
     let mut serving = JoinSet::new();
     for socket in datagrams.sockets {
-        serving.spawn(serve_socket(Arc::new(socket), meters.clone(), handler.clone(), stop.clone()));
+        serving.spawn(keep_serving(Arc::new(socket), meters.clone(), handler.clone(), stop.clone()));
     }
     while serving.join_next().await.is_some() {}
+}
+
+/// A datagram that crashes the handler is lost with those that were received along with it, and that is all: the socket goes on.
+async fn keep_serving<H>(socket: Arc<UdpSocket>, meters: DatagramMeters, handler: H, stop: Stop)
+where
+    H: Fn(&[u8], Peer, &mut Vec<u8>) -> Answered + Clone + Send + 'static,
+{
+    loop {
+        let serving = serve_socket(socket.clone(), meters.clone(), handler.clone(), stop.clone());
+        match AbortOnDropHandle::new(tokio::spawn(serving)).await {
+            Ok(()) => return,
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "the handler of a datagram crashed; the next one is waited for");
+            }
+            // The process ends.
+            Err(_) => return,
+        }
+    }
 }
 
 async fn serve_socket<H>(socket: Arc<UdpSocket>, meters: DatagramMeters, handler: H, stop: Stop)
@@ -182,6 +200,36 @@ mod tests {
                 Answered::Now
             }
         }
+    }
+
+    /// The socket went silent, and with it its share of the clients.
+    #[tokio::test]
+    async fn a_datagram_that_crashes_the_handler_is_the_only_one_that_is_lost() {
+        let datagrams = Datagrams::bind("echo", &listen("127.0.0.1:0", false), 1).unwrap();
+        let (address, stop) = (datagrams.address(), Stop::new());
+        let fragile = |datagram: &[u8], peer: Peer, answer: &mut Vec<u8>| match datagram {
+            b"crash" => panic!("on purpose"),
+            datagram => echo(datagram, peer, answer),
+        };
+        let serving =
+            tokio::spawn(serve_datagrams(datagrams, DatagramMeters::default(), fragile, stop.clone()));
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(address).await.unwrap();
+        let mut buffer = [0; 16];
+        for _ in 0..3 {
+            socket.send(b"crash").await.unwrap();
+            // One that is received along with it may be lost, too.
+            let length = loop {
+                socket.send(b"well").await.unwrap();
+                let said = tokio::time::timeout(Duration::from_millis(200), socket.recv(&mut buffer)).await;
+                if let Ok(length) = said {
+                    break length.unwrap();
+                }
+            };
+            assert_eq!(buffer.get(..length), Some(&b"well"[..]));
+        }
+        stop.cancel();
+        serving.await.unwrap();
     }
 
     #[tokio::test]

@@ -8,12 +8,13 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use prometheus_client::metrics::counter::Counter;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::connections::{ConnectionMeters, Reception, serve_connections};
 use crate::facade::Stop;
 use crate::limits::Limits;
-use crate::listen::{Listener, Peer};
+use crate::listen::{Connection, Listener, Peer};
 use crate::metrics::Metrics;
 
 /// What a listener of HTTP counts.
@@ -41,6 +42,25 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    serve_http_through(listener, limits, meters, service, stop, |connection| connection).await;
+}
+
+/// The same, with each connection behind something of the caller's that reads it first.
+pub async fn serve_http_through<S, B, F, C>(
+    listener: Listener,
+    limits: Limits,
+    meters: HttpMeters,
+    service: S,
+    stop: Stop,
+    through: F,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    F: Fn(Connection) -> C + Clone + Send + 'static,
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let reception = Reception {
         limits: limits.of_connections(),
         meters: meters.connections,
@@ -48,13 +68,18 @@ where
         alpn: &[b"h2", b"http/1.1"],
     };
     let (builder, requests, told) = (builder(&limits), meters.requests, stop.clone());
-    let handler = move |connection, peer| {
+    let handler = move |connection: Connection, peer| {
+        let name = connection.client_name();
+        let connection = through(connection);
         let (builder, service, requests, told) =
             (builder.clone(), service.clone(), requests.clone(), told.clone());
         async move {
             let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 requests.inc();
                 request.extensions_mut().insert(peer);
+                if let Some(name) = &name {
+                    request.extensions_mut().insert(name.clone());
+                }
                 service.clone().call(request)
             });
             let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);

@@ -7,6 +7,7 @@
 //!
 //! What this crate does not know: any protocol's words, and how records are kept.
 
+mod background;
 mod connections;
 mod datagrams;
 mod facade;
@@ -20,13 +21,14 @@ mod named_sets;
 mod section;
 mod span;
 
+pub use background::keep_running;
 pub use connections::{ConnectionMeters, Reception, serve_connections};
 pub use datagrams::{Answered, DatagramMeters, Datagrams, serve_datagrams};
 pub use facade::{About, Context, Facade, Listening, Needs, Opening, Plug, Stop};
 pub use host_name::host_name;
-pub use http::{HttpMeters, serve_http};
+pub use http::{HttpMeters, serve_http, serve_http_through};
 pub use limits::{ConnectionLimits, Limits};
-pub use listen::{Connection, Listen, ListenError, Listener, Peer, Tls};
+pub use listen::{ClientName, Connection, Listen, ListenError, Listener, Peer, Tls};
 pub use logs::{LogLine, LogLines, LogTap};
 pub use metrics::{Format as MetricsFormat, Metrics};
 pub use named_sets::{Asker, NamedSet, NamedSetSource, NamedSets};

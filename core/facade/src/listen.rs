@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_cert::der::asn1::{Ia5StringRef, ObjectIdentifier, PrintableStringRef};
+use x509_cert::der::{Decode, Tag, Tagged};
 
 use crate::facade::Listening;
 
@@ -38,6 +40,9 @@ pub struct Tls {
     /// Clients must show a certificate that one of these signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ca: Option<PathBuf>,
+    /// They may also show none. One that is shown must be signed all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_optional: bool,
 }
 
 /// Why nothing listens. Says which setting moves it.
@@ -182,6 +187,11 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
         .with_safe_default_protocol_versions()
         .map_err(|e| bad(&tls.certificate, e.to_string()))?;
     let builder = match &tls.client_ca {
+        None if tls.client_optional => {
+            let why =
+                "client_optional says that clients may show certificates, and client_ca does not say whose";
+            return Err(bad(&tls.certificate, why.to_owned()));
+        }
         None => builder.with_no_client_auth(),
         Some(file) => {
             let mut roots = rustls::RootCertStore::empty();
@@ -189,10 +199,9 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
                 roots.add(certificate).map_err(|e| bad(file, e.to_string()))?;
             }
             let verifier =
-                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|e| bad(file, e.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = if tls.client_optional { verifier.allow_unauthenticated() } else { verifier };
+            builder.with_client_cert_verifier(verifier.build().map_err(|e| bad(file, e.to_string()))?)
         }
     };
     builder.with_single_cert(chain, key).map_err(|e| bad(&tls.key, e.to_string()))
@@ -207,6 +216,39 @@ pub struct Peer(pub SocketAddr);
 pub enum Connection {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection {
+    /// Whose certificate the other end showed, if it showed one; that it is signed was looked at.
+    pub(crate) fn client_name(&self) -> Option<ClientName> {
+        match self {
+            Connection::Plain(_) => None,
+            Connection::Tls(stream) => {
+                let (_, session) = stream.get_ref();
+                common_name(session.peer_certificates()?.first()?).map(|name| ClientName(name.into()))
+            }
+        }
+    }
+}
+
+/// The common name of the certificate that the other end of a connection showed. HTTP carries it as an extension of
+/// each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientName(pub Arc<str>);
+
+/// The last one, as Go takes it. None: the certificate has none.
+fn common_name(certificate: &[u8]) -> Option<String> {
+    const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let subject = certificate.tbs_certificate().subject();
+    let named = subject.iter().filter(|part| part.oid == COMMON_NAME).last()?;
+    let text = match named.value.tag() {
+        Tag::Utf8String => named.value.decode_as::<String>().ok()?,
+        Tag::PrintableString => named.value.decode_as::<PrintableStringRef<'_>>().ok()?.to_string(),
+        Tag::Ia5String => named.value.decode_as::<Ia5StringRef<'_>>().ok()?.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
 }
 
 impl AsyncRead for Connection {

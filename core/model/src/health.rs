@@ -23,6 +23,12 @@ pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
 }
 
 /// The aggregated health of an instance: its checks, its node's checks, its lease and its lifecycle in one word.
+///
+/// ```
+/// use switchboard_model::Health;
+///
+/// assert!(Health::Warning.is_served() && !Health::Draining.is_served());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Health {
     Passing,

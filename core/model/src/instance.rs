@@ -1,9 +1,22 @@
 use std::sync::Arc;
 
 use crate::words::text_limit;
-use crate::{Annex, Id, LeaseId, Metadata, Name, NodeKey, Rejection, ServiceKey, Tags};
+use crate::{Annex, Health, Id, LeaseId, Metadata, Name, NodeKey, Rejection, ServiceKey, Tags};
 
 /// Who an instance is. Everything else about it may change.
+///
+/// ```
+/// use switchboard_model::{Id, InstanceKey, Name};
+///
+/// let key = InstanceKey {
+///     namespace: Name::default_namespace(),
+///     service: Name::parse("service", "users")?,
+///     node: None,
+///     id: Id::parse("id", "a")?,
+/// };
+/// assert_eq!(key.to_string(), "default/users/a");
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceKey {
     pub namespace: Name,
@@ -44,6 +57,8 @@ pub struct Instance {
     pub metadata: Metadata,
     /// Share of traffic relative to the other instances of the service; 0 takes no new traffic.
     pub weight: u32,
+    /// The same while it is served with warnings. None: no other share. A registration without one leaves it as it was.
+    pub warning_weight: Option<u32>,
     pub zone: Option<Arc<str>>,
     pub lifecycle: Lifecycle,
     /// The lease it lives by. None: it stays until someone deregisters it.
@@ -75,8 +90,10 @@ impl Instance {
                 ));
             }
         }
-        if self.weight > Instance::MAX_WEIGHT {
-            return Err(Rejection::invalid("weight", format!("must be at most {}", Instance::MAX_WEIGHT)));
+        for (field, weight) in [("weight", Some(self.weight)), ("warning_weight", self.warning_weight)] {
+            if weight.is_some_and(|weight| weight > Instance::MAX_WEIGHT) {
+                return Err(Rejection::invalid(field, format!("must be at most {}", Instance::MAX_WEIGHT)));
+            }
         }
         match &self.zone {
             Some(zone) => text_limit("zone", zone, 255),
@@ -95,6 +112,14 @@ impl Instance {
 
     pub fn port(&self) -> Option<u16> {
         self.ports.first().map(|port| port.number)
+    }
+
+    /// Its share while it is as healthy as this.
+    pub fn weight_at(&self, health: Health) -> u32 {
+        match health {
+            Health::Warning => self.warning_weight.unwrap_or(self.weight),
+            _ => self.weight,
+        }
     }
 }
 
@@ -118,6 +143,10 @@ pub(crate) fn validate_address(field: &str, address: &str) -> Result<(), Rejecti
 }
 
 /// A named port. The name of the main port may be empty.
+///
+/// ```
+/// let admin = switchboard_model::Port { name: "admin".into(), number: 9090 };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     pub name: Arc<str>,

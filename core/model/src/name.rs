@@ -15,6 +15,16 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 /// Names compare without ASCII case and keep the case they were first written in. A name is 1 to 255 characters of
 /// printable text: no control characters and none that change the direction of text, so that a name can become
 /// a header, a DNS label, a log line or a page without escaping surprises.
+///
+/// ```
+/// use switchboard_model::Name;
+///
+/// let name = Name::parse("service", "User-Service")?;
+/// assert_eq!(name, Name::parse("service", "user-service")?);
+/// assert_eq!(name.as_str(), "User-Service");
+/// assert!(Name::parse("service", "").is_err());
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone)]
 pub struct Name(Arc<str>);
 
@@ -95,6 +105,13 @@ impl fmt::Debug for Name {
 }
 
 /// The id of an instance or a check. Unlike a [`Name`] it is compared byte for byte.
+///
+/// ```
+/// use switchboard_model::Id;
+///
+/// assert_ne!(Id::parse("id", "A")?, Id::parse("id", "a")?);
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Arc<str>);
 
@@ -131,6 +148,13 @@ impl fmt::Debug for Id {
 }
 
 /// A service within its namespace.
+///
+/// ```
+/// use switchboard_model::{Name, ServiceKey};
+///
+/// let users = ServiceKey { namespace: Name::default_namespace(), service: Name::parse("service", "users")? };
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceKey {
     pub namespace: Name,

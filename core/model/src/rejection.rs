@@ -27,6 +27,13 @@ impl std::fmt::Display for Noun {
 }
 
 /// Why the model says no. Every protocol turns each of these into its own error, exhaustively.
+///
+/// ```
+/// use switchboard_model::Rejection;
+///
+/// let rejection = Rejection::invalid("port", "must be between 1 and 65535");
+/// assert!(rejection.to_string().contains("port"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// A value breaks a rule of the model. `field` is the model's path of the field, such as `ports[0].name`.

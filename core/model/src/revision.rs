@@ -4,6 +4,13 @@ use std::fmt;
 ///
 /// It is Consul's index, etcd's revision, ZooKeeper's zxid and Eureka's delta cursor. It never goes back,
 /// also not over a restart. Zero means "before the first commit".
+///
+/// ```
+/// use switchboard_model::Revision;
+///
+/// assert!(Revision(7) < Revision(8));
+/// assert_eq!(Revision::default(), Revision(0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 

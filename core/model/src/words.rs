@@ -26,6 +26,15 @@ fn turns_text(c: char) -> bool {
 }
 
 /// Labels of an instance, in the order they were given, each once.
+///
+/// ```
+/// use switchboard_model::Tags;
+///
+/// let tags = Tags::new(["v2".into(), "eu".into(), "v2".into()])?;
+/// assert_eq!(tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["v2", "eu"]);
+/// assert!(tags.contains("eu"));
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(Box<[Arc<str>]>);
 
@@ -66,6 +75,14 @@ impl Tags {
 }
 
 /// Key-value pairs that users attach to an instance or a node, sorted by key.
+///
+/// ```
+/// use switchboard_model::Metadata;
+///
+/// let metadata = Metadata::new([("version".into(), "2.1".into())])?;
+/// assert_eq!(metadata.get("version"), Some("2.1"));
+/// # Ok::<(), switchboard_model::Rejection>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Box<[(Arc<str>, Arc<str>)]>);
 

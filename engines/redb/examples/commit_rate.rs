@@ -115,6 +115,7 @@ fn registration(number: u64, leases: Leases) -> Plan {
         metadata: Metadata::new([("version".into(), "1.4.2".into()), ("team".into(), "payments".into())])
             .unwrap(),
         weight: 1,
+        warning_weight: None,
         zone: Some("eu-central-1a".into()),
         lifecycle: Lifecycle::Up,
         lease: Some(lease),

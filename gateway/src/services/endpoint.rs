@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use switchboard_balance::Outcome;
 use switchboard_model::{Instance, InstanceKey, Metadata, Port};
+use switchboard_registry::InstanceView;
 
 use crate::config::Protocol;
 use crate::route::{self, Settings};
@@ -36,14 +37,20 @@ impl std::ops::Deref for Endpoint {
     }
 }
 
-impl From<&Instance> for Facts {
-    fn from(instance: &Instance) -> Facts {
+impl From<&InstanceView> for Facts {
+    fn from(view: &InstanceView) -> Facts {
+        Facts::of(&view.instance, view.instance.weight_at(view.health))
+    }
+}
+
+impl Facts {
+    pub(crate) fn of(instance: &Instance, weight: u32) -> Facts {
         Facts {
             key: instance.key.clone(),
             host: Arc::from(&*instance.address),
             ports: instance.ports.clone(),
             metadata: instance.metadata.clone(),
-            weight: instance.weight,
+            weight,
             zone: instance.zone.clone(),
         }
     }

@@ -46,8 +46,8 @@ impl Update {
     pub(crate) fn read(name: &Arc<str>, view: &ServiceView, locator: Option<&Locator>) -> Update {
         let (mut present, mut absent) = (Vec::new(), Vec::new());
         for instance in view.instances() {
-            if instance.is_served() && instance.instance.weight > 0 {
-                present.push(Facts::from(&**instance.instance));
+            if instance.is_served() && instance.instance.weight_at(instance.health) > 0 {
+                present.push(Facts::from(&**instance));
                 continue;
             }
             let why = match (instance.is_served(), instance.reasons()) {
@@ -104,7 +104,7 @@ impl Service {
         let service = Service::new(id.to_ascii_lowercase().into(), id, Vec::new(), bench);
         let endpoints = addresses.iter().filter_map(|address| {
             let instance = fixed_instance(id, address)?;
-            Some(Arc::new(Endpoint::new(Facts::from(&instance), None, dialer)))
+            Some(Arc::new(Endpoint::new(Facts::of(&instance, instance.weight), None, dialer)))
         });
         service.set(endpoints.collect());
         service
@@ -193,6 +193,7 @@ fn fixed_instance(id: &str, address: &Address) -> Option<Instance> {
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

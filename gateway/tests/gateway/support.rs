@@ -165,6 +165,7 @@ impl World {
             tags: Tags::default(),
             metadata: Metadata::new(pairs).unwrap(),
             weight: 1,
+            warning_weight: None,
             zone: None,
             lifecycle: Lifecycle::Up,
             lease: None,

@@ -53,10 +53,12 @@ impl Consistency {
     }
 }
 
-/// A wish to be answered only when something is newer than the index.
+/// A wish to be answered only when something is newer than the index, or else after a while.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocking {
+    /// Zero: no such wish.
     pub(crate) index: u64,
+    /// Above zero, and a little more than was asked for.
     pub(crate) wait: Duration,
 }
 
@@ -83,7 +85,9 @@ impl Ask {
             let invalid = || Refusal::bad(format!("Invalid max_stale value {text:?}"));
             GoDuration::parse(text).ok_or_else(invalid)
         });
-        let stale = self.has("stale") || max_stale.transpose()?.is_some_and(|most| !most.0.is_zero());
+        // It has to be readable, whatever else is said.
+        let max_stale = max_stale.transpose()?;
+        let stale = self.has("stale") || max_stale.is_some_and(|most| !most.0.is_zero());
         match (stale, self.has("consistent")) {
             (true, true) => {
                 Err(Refusal::bad("Cannot specify ?stale with ?consistent, conflicting semantics."))
@@ -171,19 +175,23 @@ impl Ask {
         }
     }
 
-    pub(crate) fn blocking(&self) -> Result<Option<Blocking>, Refusal> {
-        let wait = match self.get("wait") {
-            Some(text) => GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0,
-            None => DEFAULT_WAIT,
-        };
+    pub(crate) fn blocking(&self) -> Result<Blocking, Refusal> {
+        let wait = self.wait()?.filter(|wait| !wait.is_zero()).unwrap_or(DEFAULT_WAIT).min(LONGEST_WAIT);
         let index = match self.get("index") {
+            // Go takes no sign here.
+            Some(text) if text.starts_with('+') => return Err(Refusal::bad("Invalid index")),
             Some(text) => text.parse::<u64>().map_err(|_| Refusal::bad("Invalid index"))?,
             None => 0,
         };
-        let wait = if wait.is_zero() { DEFAULT_WAIT } else { wait.min(LONGEST_WAIT) };
         // Spread over a sixteenth more, so that those who came together do not come back together.
         let wait = wait + wait.mul_f64(fastrand::f64() / 16.0);
-        Ok((index > 0).then_some(Blocking { index, wait }))
+        Ok(Blocking { index, wait })
+    }
+
+    /// How long the client wants to wait, as it says it.
+    pub(crate) fn wait(&self) -> Result<Option<Duration>, Refusal> {
+        let Some(text) = self.get("wait") else { return Ok(None) };
+        GoDuration::parse(text).map(|wait| Some(wait.0)).ok_or_else(|| Refusal::bad("Invalid wait time"))
     }
 
     /// A boolean whose mere presence means true. None: it is not there.

@@ -1,7 +1,9 @@
 //! Blocking queries: an answer that waits until what was asked about has changed.
 
+use std::time::Duration;
+
 use switchboard_model::{Revision, Selector};
-use switchboard_registry::{View, WatchEnd, What};
+use switchboard_registry::{Delivery, View, Watch, WatchEnd, What};
 
 use crate::ask::Ask;
 use crate::facade::State;
@@ -24,6 +26,17 @@ impl Index {
     }
 }
 
+/// What ended a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Woken {
+    /// This commit.
+    By(Revision),
+    /// More happened than anyone can tell: the client had better look.
+    ByMuch,
+    /// Its time is over.
+    TooLate,
+}
+
 impl State {
     /// The snapshot to answer from, and its index. Waits, if the client asks for it, until something that `wakes` happens.
     pub(crate) async fn settle(
@@ -33,52 +46,59 @@ impl State {
         wakes: impl Fn(&What) -> bool,
         index: impl Fn(&View) -> Index,
     ) -> Result<(View, u64), Refusal> {
-        ask.check_datacenter(&self.here.datacenter)?;
         let registry = &self.context.registry;
         let view = registry.view(&ask.caller)?;
         let now = index(&view);
-        let Some(blocking) = ask.blocking()? else { return Ok((view, now.value())) };
+        let blocking = ask.blocking()?;
+        let (given, head) = (Revision(blocking.index), view.revision());
+        if given == Revision::ZERO {
+            return Ok((view, now.value()));
+        }
         let after = match now {
-            Index::Exact(at) if at.0 > blocking.index => return Ok((view, at.0)),
+            Index::Exact(at) if at > given => return Ok((view, at.0)),
             // Nothing happened to it up to here.
-            Index::Exact(_) => view.revision(),
-            Index::Shared(at) if at.0 <= blocking.index => view.revision(),
-            Index::Shared(_) => Revision(blocking.index),
+            Index::Exact(at) | Index::Shared(at) if at == given => head,
+            // Either it was one of its neighbours, or the client has its index from when there were some. An index from
+            // another life of this registry has to be overtaken first.
+            Index::Exact(_) | Index::Shared(_) => given.min(head),
         };
-        // A client from another life of this registry: it has to wait, and then learns that its index is of no use.
-        let is_ahead = blocking.index > view.revision().0;
         drop(view);
-        let waited = tokio::time::timeout(blocking.wait, async {
-            if is_ahead {
-                std::future::pending::<()>().await;
-            }
-            let mut watch = registry.watch(&ask.caller, &selector(), after)?;
+        let mut watch = registry.watch(&ask.caller, &selector(), after)?;
+        let is_news = |delivery: &Delivery| {
+            delivery.revision() > given && delivery.items().any(|change| wakes(&change.what))
+        };
+        let woken = self.wait(&mut watch, blocking.wait, is_news).await?;
+        let view = registry.view(&ask.caller)?;
+        let value = index(&view).value();
+        Ok(match woken {
+            Woken::By(revision) => (view, value.max(revision.0)),
+            Woken::ByMuch | Woken::TooLate => (view, value),
+        })
+    }
+
+    /// Waits for a delivery that is news, at most so long.
+    pub(crate) async fn wait(
+        &self,
+        watch: &mut Watch,
+        most: Duration,
+        is_news: impl Fn(&Delivery) -> bool,
+    ) -> Result<Woken, Refusal> {
+        let waited = tokio::time::timeout(most, async {
             loop {
                 match watch.next().await {
-                    Ok(delivery) if delivery.items().any(|change| wakes(&change.what)) => {
-                        return Ok(delivery.revision());
-                    }
+                    Ok(delivery) if is_news(&delivery) => return Ok(Woken::By(delivery.revision())),
                     Ok(_) => {}
                     Err(WatchEnd::Stopping) => return Err(Refusal::is_leaderless()),
-                    // More happened than anyone can tell: the client had better look.
                     Err(
                         WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. } | WatchEnd::Unavailable { .. },
-                    ) => {
-                        return Ok(Revision::ZERO);
-                    }
+                    ) => return Ok(Woken::ByMuch),
                 }
             }
         });
-        let woken = tokio::select! {
-            woken = waited => match woken {
-                Ok(woken) => woken?,
-                Err(_) => Revision::ZERO,
-            },
+        tokio::select! {
+            woken = waited => woken.unwrap_or(Ok(Woken::TooLate)),
             // Nobody is kept waiting for a server that is on its way out.
-            () = self.context.stop.cancelled() => return Err(Refusal::is_leaderless()),
-        };
-        let view = registry.view(&ask.caller)?;
-        let value = index(&view).value().max(woken.0);
-        Ok((view, value))
+            () = self.context.stop.cancelled() => Err(Refusal::is_leaderless()),
+        }
     }
 }

@@ -34,11 +34,11 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, keep_running, serve_http};
 use switchboard_model::{Name, NodeKey, Revision};
 use switchboard_registry::plan::PutNode;
 use switchboard_registry::{Caller, Output};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service;
 
 use crate::answer::{Answer, Body, is_gzip_accepted};
@@ -98,7 +98,6 @@ impl Facade for Consul {
             all_services: Default::default(),
         }));
         state.context.named_sets.publish(Arc::new(QuerySets(Arc::downgrade(&state.0))));
-        let ours = tokio::spawn(state.clone().begin());
         // Where the listener is reached from this machine.
         let mut inside = self.listener.address();
         if inside.ip().is_unspecified() {
@@ -107,14 +106,17 @@ impl Facade for Consul {
                 IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        let socket = self.socket.map(|socket| tokio::spawn(socket.carry(inside, limits.connections)));
-        let upkeep = tokio::spawn(upkeep::keep_sessions(state.clone()));
-        let aliases = tokio::spawn(alias::keep_aliases(state.clone()));
+        let socket = self.socket.map(Arc::new).map(|socket| {
+            let carry = move || socket.clone().carry(inside, limits.connections);
+            keep_running("consul.socket", stop.clone(), carry)
+        });
+        let beside = [
+            state.beside("consul: its own node and its files", Shared::begin),
+            state.beside("consul: sessions", upkeep::keep_sessions),
+            state.beside("consul: aliases", alias::keep_aliases),
+        ];
         serve_http(self.listener, limits, meters, Front(state), stop).await;
-        ours.abort();
-        upkeep.abort();
-        aliases.abort();
-        socket.inspect(JoinHandle::abort);
+        drop((socket, beside));
         Ok(())
     }
 }
@@ -143,6 +145,19 @@ impl std::ops::Deref for Shared {
 }
 
 impl Shared {
+    /// Work that goes on beside the listener.
+    fn beside<W>(
+        &self,
+        what: &'static str,
+        work: impl Fn(Shared) -> W + Send + 'static,
+    ) -> AbortOnDropHandle<()>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let state = self.clone();
+        keep_running(what, self.context.stop.clone(), move || work(state.clone()))
+    }
+
     async fn begin(self) {
         self.register_own_node().await;
         files::follow(self).await;
@@ -276,9 +291,9 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
     ask.check_enterprise(
         !["/v1/catalog/nodes", "/v1/coordinate/nodes", "/v1/status/leader"].contains(&path),
     )?;
-    // What is written into the catalogue says itself where it belongs.
-    let says_itself = path.starts_with("/v1/agent/") || CATALOG_WRITES.contains(&path);
-    if !says_itself && !path.ends_with("/datacenters") {
+    // What an agent says is of no datacenter, and what is written into the catalogue says itself where it belongs.
+    let is_of_agent = path.starts_with("/v1/agent/") || path == "/v1/event/list";
+    if !is_of_agent && !CATALOG_WRITES.contains(&path) && !path.ends_with("/datacenters") {
         ask.check_datacenter(&state.here.datacenter)?;
     }
     let freshness = Freshness::of(path, &ask)?;

@@ -26,6 +26,7 @@ mod queries;
 mod refusal;
 mod routes;
 mod socket;
+mod wakes;
 mod wire;
 
 use switchboard_facade::{Plug, from_section, to_section};

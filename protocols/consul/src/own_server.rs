@@ -35,6 +35,7 @@ impl Here {
             tags: Tags::default(),
             metadata: Metadata::default(),
             weight: 1,
+            warning_weight: None,
             zone: None,
             lifecycle: Lifecycle::Up,
             lease: None,

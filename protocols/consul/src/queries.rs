@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use switchboard_model::{EntryKey, Revision};
+use switchboard_model::{Entry, EntryKey, Revision, Stored};
 use switchboard_registry::Snapshot;
 
 use crate::lens::Template;
@@ -21,9 +21,21 @@ pub(crate) fn key_of(id: &str) -> EntryKey {
 
 /// A query, and what is made of it if it is a template.
 #[derive(Debug)]
-struct Known {
-    query: QueryBody,
+pub(crate) struct Known {
+    pub(crate) query: QueryBody,
     template: Option<Template>,
+}
+
+impl Known {
+    fn read(entry: &Stored<Entry>) -> Option<Known> {
+        let Ok(mut query) = serde_json::from_slice::<QueryBody>(&entry.value.value) else {
+            tracing::warn!(key = %String::from_utf8_lossy(&entry.key.key), "a prepared query cannot be read");
+            return None;
+        };
+        (query.create_index, query.modify_index) = (entry.created.0, entry.modified.0);
+        let template = query.is_template().then(|| Template::compile(&query).ok()).flatten();
+        Some(Known { query, template })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -37,19 +49,22 @@ pub(crate) struct Queries {
 }
 
 impl Queries {
-    pub(crate) fn of(at: &Snapshot) -> Queries {
-        let mut queries = Queries::default();
+    /// Those of another snapshot in order. What is here already is not read again, which keeps the writer from doing so.
+    pub(crate) fn as_of<'a>(&'a self, at: &'a Snapshot) -> impl Iterator<Item = Arc<Known>> + use<'a> {
         let from = EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::new() };
         let entries = at.entries(Bound::Included(from)).take_while(|entry| &*entry.key.keyspace == KEYSPACE);
-        for entry in entries {
-            let Ok(mut query) = serde_json::from_slice::<QueryBody>(&entry.value.value) else {
-                tracing::warn!(key = %String::from_utf8_lossy(&entry.key.key), "a prepared query cannot be read");
-                continue;
-            };
-            (query.create_index, query.modify_index) = (entry.created.0, entry.modified.0);
-            let template = Template::compile(&query).ok().filter(|_| query.is_template());
-            let (name, is_template) = (query.name.to_lowercase(), query.is_template());
-            let known = Arc::new(Known { query, template });
+        entries.filter_map(|entry| {
+            let id = std::str::from_utf8(&entry.key.key).ok();
+            let known = id.and_then(|id| self.known(id));
+            let known = known.filter(|known| known.query.modify_index == entry.modified.0).cloned();
+            known.or_else(|| Known::read(entry).map(Arc::new))
+        })
+    }
+
+    fn renewed(&self, at: &Snapshot) -> Queries {
+        let mut queries = Queries::default();
+        for known in self.as_of(at) {
+            let (name, is_template) = (known.query.name.to_lowercase(), known.query.is_template());
             if !name.is_empty() {
                 queries.by_name.insert(name.clone(), known.clone());
             }
@@ -66,10 +81,6 @@ impl Queries {
         self.all.iter().map(|known| &known.query)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     pub(crate) fn by_id(&self, id: &str) -> Option<&QueryBody> {
         self.known(id).map(|known| &known.query)
     }
@@ -77,15 +88,6 @@ impl Queries {
     fn known(&self, id: &str) -> Option<&Arc<Known>> {
         let at = self.all.binary_search_by(|known| known.query.id.as_str().cmp(id)).ok()?;
         self.all.get(at)
-    }
-
-    pub(crate) fn by_name(&self, name: &str) -> Option<&QueryBody> {
-        self.by_name.get(&name.to_lowercase()).map(|known| &known.query)
-    }
-
-    /// The template of exactly this prefix.
-    pub(crate) fn template(&self, prefix: &str) -> Option<&QueryBody> {
-        self.templates.get(&prefix.to_lowercase()).map(|known| &known.query)
     }
 
     /// What is meant by an id or a name: the query itself, or the one that a template makes of the name.
@@ -118,13 +120,61 @@ impl Remembered {
     /// `at` has been published: what was only planned might never come to be.
     pub(crate) fn at(&self, at: &Snapshot) -> Arc<Queries> {
         let touched = at.touched().entries(KEYSPACE);
-        if let Some((revision, queries)) = &*self.0.lock()
-            && *revision == touched
-        {
-            return queries.clone();
+        let before = match &*self.0.lock() {
+            Some((revision, queries)) if *revision == touched => return queries.clone(),
+            before => before.as_ref().map(|(_, queries)| queries.clone()).unwrap_or_default(),
+        };
+        let queries = Arc::new(before.renewed(at));
+        let mut kept = self.0.lock();
+        if kept.as_ref().is_none_or(|(revision, _)| *revision < touched) {
+            *kept = Some((touched, queries.clone()));
         }
-        let queries = Arc::new(Queries::of(at));
-        *self.0.lock() = Some((touched, queries.clone()));
         queries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_engine_memory::Memory;
+    use switchboard_model::{Annex, Revision};
+    use switchboard_registry::plan::{DeleteEntry, PutEntry};
+    use switchboard_registry::{Caller, OpenGate, Options, Registry};
+
+    use super::*;
+
+    /// All of them were read anew for every write, by the one writer that everyone waits for.
+    #[tokio::test]
+    async fn only_what_was_written_since_is_read_again() {
+        let registry = Registry::open(Arc::new(Memory::new()), Options::default(), Arc::new(OpenGate));
+        registry.loaded().await.unwrap();
+        let caller = Caller::internal("test");
+        let put = |id: &str, name: &str| {
+            let value = serde_json::json!({ "ID": id, "Name": name, "Service": { "Service": "web" } });
+            let entry = Entry {
+                key: key_of(id),
+                value: value.to_string().into(),
+                lease: None,
+                flags: 0,
+                annex: Annex::default(),
+            };
+            registry.submit(&caller, PutEntry { entry, if_revision: None })
+        };
+        for id in ["a", "b", "c"] {
+            put(id, id).await.unwrap();
+        }
+        let remembered = Remembered::default();
+        let view = || registry.view(&caller).unwrap();
+        let first = remembered.at(&view());
+        put("b", "other").await.unwrap();
+        registry.submit(&caller, DeleteEntry { key: key_of("c"), if_revision: None }).await.unwrap();
+        let second = remembered.at(&view());
+        let is_same = |id: &str| match (first.known(id), second.known(id)) {
+            (Some(first), Some(second)) => Some(Arc::ptr_eq(first, second)),
+            _ => None,
+        };
+        assert_eq!((is_same("a"), is_same("b"), is_same("c")), (Some(true), Some(false), None));
+        assert!(second.resolve("other").unwrap().is_some() && second.resolve("b").unwrap().is_some());
+        assert!(Arc::ptr_eq(&second, &remembered.at(&view())));
+        assert!(second.known("b").unwrap().query.modify_index > Revision(3).0);
     }
 }

@@ -27,7 +27,7 @@ impl Socket {
     }
 
     /// Carries what arrives to `to`, at most so many connections at a time; the others wait.
-    pub(crate) async fn carry(self, to: SocketAddr, connections: usize) {
+    pub(crate) async fn carry(self: Arc<Socket>, to: SocketAddr, connections: usize) {
         let places = Arc::new(Semaphore::new(connections));
         while let Ok(place) = places.clone().acquire_owned().await {
             match self.listener.accept().await {

@@ -18,7 +18,7 @@ use crate::wire::{Data, DomainName, Owner, Sheaf, SheafBuilder, body};
 use instances::Form;
 
 pub(crate) use alias::MOST as MOST_BEHIND_ALIAS;
-pub(crate) use write::{Transport, write};
+pub(crate) use write::{EVERYONE, Transport, most_bytes, write};
 pub(crate) use zone::Own;
 
 /// An answer before it is known how much of it may be said.

@@ -41,7 +41,7 @@ pub(crate) fn port(view: &InstanceView, name: Option<&str>) -> Option<u16> {
 }
 
 pub(crate) fn weight(view: &InstanceView) -> u16 {
-    u16::try_from(view.instance.weight).unwrap_or(u16::MAX)
+    u16::try_from(view.instance.weight_at(view.health)).unwrap_or(u16::MAX)
 }
 
 /// The node that it lives on, if it is found at that node's own address.

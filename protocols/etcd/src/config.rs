@@ -22,6 +22,10 @@ pub struct Config {
     pub node: String,
     /// How often a watch that asked for it is told how far it is.
     pub progress_interval: Span,
+    /// How long a token lasts that nobody uses.
+    pub auth_token_ttl: Span,
+    /// How hard passwords are hashed; one more is twice as long.
+    pub bcrypt_cost: u32,
     /// Prefixes under which keys are instances.
     pub prefixes: Vec<Prefix>,
     pub limits: Limits,
@@ -52,6 +56,8 @@ impl Default for Config {
             name: "switchboard".to_owned(),
             node: String::new(),
             progress_interval: Span::seconds(600),
+            auth_token_ttl: Span::seconds(300),
+            bcrypt_cost: 10,
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
                 value: Form::Address,
@@ -65,6 +71,14 @@ impl Default for Config {
 impl Config {
     pub(crate) fn listen(&self) -> Listen {
         Listen { address: self.listen, insecure: self.insecure, tls: self.tls.clone() }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if !(4..=31).contains(&self.bcrypt_cost) {
+            let why = format!("{} is no cost of bcrypt: choose one from 4 to 31", self.bcrypt_cost);
+            return Err(ConfigError { key: "etcd.bcrypt_cost".to_owned(), why });
+        }
+        Ok(())
     }
 
     pub(crate) fn projections(&self) -> Result<Projections, ConfigError> {
@@ -96,7 +110,7 @@ pub(crate) const EXAMPLE: &str = r#"# Where to listen, for gRPC and for HTTP. An
 listen = "127.0.0.1:2379"
 # Listen beyond this machine without TLS.
 insecure = false
-# tls = { certificate = "server.pem", key = "server.key", client_ca = "clients.pem" }
+# tls = { certificate = "server.pem", key = "server.key", client_ca = "clients.pem", client_optional = false }
 # URLs that clients are told to connect to; none: where it listens.
 advertise = []
 # What this member of the cluster is called.
@@ -105,6 +119,10 @@ name = "switchboard"
 node = ""
 # How often a watch that asked for it is told how far it is.
 progress_interval = "10m"
+# How long a token lasts that nobody uses.
+auth_token_ttl = "5m"
+# How hard passwords are hashed, from 4 to 31; one more takes twice as long.
+bcrypt_cost = 10
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:
 # "address", "url", "grpc-endpoint" or "json"; all of them are understood.
 prefixes = [{ keys = "/services/{service}/{id}", value = "address", namespace = "default" }]

@@ -1,6 +1,8 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
 mod auth;
+mod authority;
+mod client;
 mod cluster;
 mod election;
 mod front;
@@ -14,14 +16,16 @@ mod turn;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, Peer, serve_http};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
+use self::auth::{Passwords, Tokens};
+pub(crate) use self::client::Client;
 use crate::config::Config;
 use crate::lens::keys::Keys;
 use crate::lens::projection::Projections;
@@ -33,11 +37,14 @@ use crate::wire::etcdserverpb::ResponseHeader;
 /// The version that clients are told: they switch features on by it, and it is of the line whose answers ours are.
 pub(crate) const VERSION: &str = "3.6.14";
 pub(crate) const STORAGE_VERSION: &str = "3.6.0";
+/// Tasks between a commit and a watcher's connection: the watcher, and the stream that it shares.
+const TURNS: usize = 3;
 /// There are no elections here. Clients only want it never to go back.
 pub(crate) const TERM: u64 = 2;
 
 /// Binds the listener.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    config.check()?;
     let projections = Arc::new(config.projections()?);
     let listener = Listener::bind("etcd", &config.listen())?;
     Ok(Box::new(Etcd { config, listener, projections }))
@@ -76,14 +83,18 @@ impl Facade for Etcd {
             given => given.to_vec(),
         };
         let state = State {
+            tokens: Tokens::new(self.config.auth_token_ttl.0),
+            passwords: Passwords::new(self.config.bcrypt_cost),
             projections: self.projections,
             config: self.config,
             context,
             identity,
             advertise,
             compacted: AtomicI64::new(0),
+            watch_streams: AtomicUsize::new(0),
         };
-        serve_http(self.listener, limits, meters, front::Front::new(Shared(Arc::new(state))), stop).await;
+        let front = front::Front::new(Shared(Arc::new(state)));
+        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
         Ok(())
     }
 }
@@ -121,8 +132,12 @@ pub(crate) struct State {
     pub(crate) projections: Arc<Projections>,
     pub(crate) identity: Identity,
     pub(crate) advertise: Vec<String>,
+    tokens: Tokens,
+    passwords: Passwords,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
+    /// Streams of watches that are open.
+    pub(crate) watch_streams: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +177,16 @@ impl State {
         ours.max(self.compacted.load(Ordering::Acquire))
     }
 
+    /// Lets watchers tell a commit before its writer is told. Nobody may count on it, and etcd does not promise it, but
+    /// there it is nearly always so: go-kit closes its watch as soon as its delete is answered, and then waits to be told.
+    pub(crate) async fn watchers_first(&self) {
+        if self.watch_streams.load(Ordering::Relaxed) > 0 {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     /// The snapshot that a read at `revision` is answered from; zero and less mean the newest, which is given.
     pub(crate) async fn view_at(
         &self,
@@ -180,6 +205,6 @@ impl State {
     }
 }
 
-pub(crate) fn caller<T>(request: &Request<T>) -> Caller {
-    Caller { through: "etcd", peer: request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip()) }
+pub(crate) fn client<T>(request: &Request<T>) -> Client {
+    Client::of(request)
 }

@@ -42,6 +42,25 @@ refusals! {
     INVALID_DOWNGRADE_VERSION = InvalidArgument "etcdserver: invalid downgrade target version";
     NO_DOWNGRADE = FailedPrecondition "etcdserver: no inflight downgrade job";
     AUTH_DISABLED = FailedPrecondition "etcdserver: authentication is not enabled";
+    AUTH_FAILED = InvalidArgument "etcdserver: authentication failed, invalid user ID or password";
+    AUTH_OLD_REVISION = InvalidArgument "etcdserver: revision of auth store is old";
+    INVALID_AUTH_MANAGEMENT = InvalidArgument "etcdserver: invalid auth management";
+    INVALID_TOKEN = Unauthenticated "etcdserver: invalid auth token";
+    USER_EMPTY = InvalidArgument "etcdserver: user name is empty";
+    USER_EXISTS = FailedPrecondition "etcdserver: user name already exists";
+    USER_NOT_FOUND = FailedPrecondition "etcdserver: user name not found";
+    ROOT_USER_MISSING = FailedPrecondition "etcdserver: root user does not exist";
+    ROOT_ROLE_MISSING = FailedPrecondition "etcdserver: root user does not have root role";
+    ROLE_EMPTY = InvalidArgument "etcdserver: role name is empty";
+    ROLE_EXISTS = FailedPrecondition "etcdserver: role name already exists";
+    ROLE_NOT_FOUND = FailedPrecondition "etcdserver: role name not found";
+    ROLE_NOT_GRANTED = FailedPrecondition "etcdserver: role is not granted to the user";
+    PERMISSION_NOT_GIVEN = InvalidArgument "etcdserver: permission not given";
+    PERMISSION_NOT_GRANTED =
+        FailedPrecondition "etcdserver: permission is not granted to the role";
+    NO_PASSWORD_USER =
+        Unknown "auth: authentication failed, password was given for no password user";
+    PASSWORD_TOO_LONG = Unknown "bcrypt: password length exceeds 72 bytes";
     TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
     PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
     NO_LEADER = Unavailable "etcdserver: no leader";
@@ -56,6 +75,11 @@ refusals! {
 impl Refusal {
     pub(crate) fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal { code, text: text.into() }
+    }
+
+    /// As etcd's own library prints it, which is how clients of watches know it.
+    pub(crate) fn in_go(&self) -> String {
+        format!("rpc error: code = {:?} desc = {}", self.code, self.text)
     }
 }
 

@@ -8,6 +8,8 @@
     reason = "the helpers of a test may fail it"
 )]
 
+#[path = "etcd/auth.rs"]
+mod auth;
 #[path = "etcd/bounds.rs"]
 mod bounds;
 #[path = "etcd/gateway.rs"]
@@ -20,7 +22,11 @@ mod leases;
 mod projection;
 #[path = "etcd/support.rs"]
 mod support;
+#[path = "etcd/tls.rs"]
+mod tls;
 #[path = "etcd/turns.rs"]
 mod turns;
+#[path = "etcd/users.rs"]
+mod users;
 #[path = "etcd/watches.rs"]
 mod watches;

@@ -90,7 +90,8 @@ fn bodies(description: &mut Value) {
                 ("namespace", text(1, 255)),
                 ("tags", json!({ "type": "array", "maxItems": Tags::MAX, "items": text(0, 255) })),
                 ("metadata", metadata()),
-                ("weight", json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
+                ("weight", weight()),
+                ("warning_weight", weight()),
                 ("zone", text(0, 255)),
                 ("ttl", duration()),
                 ("linger", duration()),
@@ -154,6 +155,10 @@ fn text(least: u32, most: u32) -> Value {
 
 fn lease() -> Value {
     json!({ "type": "string", "pattern": "^[1-9a-f][0-9a-f]{0,15}$" })
+}
+
+fn weight() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })
 }
 
 fn port() -> Value {

@@ -38,7 +38,10 @@ pub(crate) fn run(list: &Path, place: &Place<'_>) -> Result<Tally, String> {
         println!("not ok - {name}: it is in no section of {}", list.display());
         tally.failed += 1;
     });
-    let command = command(&module, &tests, place).map_err(|error| error.to_string())?;
+    let mut command = command(&module, &tests, place).map_err(|error| error.to_string())?;
+    if let Some(listen) = &tests.alone {
+        command = alone(&command, listen, list, place.binary)?;
+    }
     let results = results(command, place.limit).map_err(|error| error.to_string())?;
     let chosen: BTreeSet<&str> = tests.chosen(place.whole).collect();
     for (name, expected) in tests.expected.iter().filter(|(name, _)| chosen.contains(name.as_str())) {
@@ -110,6 +113,21 @@ fn command(module: &Path, tests: &Tests, place: &Place<'_>) -> anyhow::Result<Co
     go.args(["-json", "-parallel", PARALLEL, "-timeout", &timeout]);
     go.args(["-run", &format!("^({})$", chosen.join("|")), &tests.package]);
     Ok(go)
+}
+
+/// The same beside a server of its own, at the address that the tests have in their source.
+fn alone(tests: &Command, listen: &str, list: &Path, binary: &Path) -> Result<Command, String> {
+    if !installed("python3", "--version") {
+        return Err("python3 is not installed, which starts a server at a fixed address".to_owned());
+    }
+    let conformance = list.ancestors().nth(3).unwrap_or(list);
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(conformance.join("alone.py")).args([listen, "--"]);
+    command.arg(tests.get_program()).args(tests.get_args());
+    command.current_dir(tests.get_current_dir().unwrap_or(conformance));
+    let set = tests.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.envs(set).env("SWITCHBOARD_BINARY", binary);
+    Ok(command)
 }
 
 /// What became of a test.

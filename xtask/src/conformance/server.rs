@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -26,10 +27,14 @@ const PROTOCOLS: [(&str, &str, &str); 6] = [
     ("eureka", "SWITCHBOARD_EUREKA_URL", "http://"),
 ];
 
+/// Each has a data folder of its own.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
 pub(crate) struct Server {
     child: Reaped,
-    addresses: Vec<(&'static str, SocketAddr)>,
+    addresses: Vec<SocketAddr>,
     data: PathBuf,
+    ports: PathBuf,
 }
 
 /// The development build: it is there already after the tests.
@@ -41,14 +46,14 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(workspace.target.join("debug").join("switchboard"))
 }
 
-/// The one place that knows how a server is started.
-fn serve(binary: &Path, data: &Path, addresses: &[(&str, SocketAddr)]) -> Command {
+/// The one place that knows how a server is started. It takes whatever ports are free, and says which in `ports`.
+fn serve(binary: &Path, data: &Path, ports: &Path) -> Command {
     let mut command = Command::new(binary);
     // The server reads such variables as its configuration; what is set for the caller is not meant for it.
     process::without(&mut command, |name| name.starts_with("SWITCHBOARD_"));
-    command.arg("serve").arg("--data-dir").arg(data);
-    for (protocol, address) in addresses {
-        command.args(["--only", protocol, "--listen", &format!("{protocol}={address}")]);
+    command.arg("serve").arg("--data-dir").arg(data).arg("--port-file").arg(ports);
+    for (protocol, _, _) in PROTOCOLS {
+        command.args(["--only", protocol, "--listen", &format!("{protocol}=127.0.0.1:0")]);
     }
     // Its page has a port of its own, which nobody asks for here.
     command.args(["--set", "gateway.admin.listen=127.0.0.1:0"]);
@@ -57,18 +62,16 @@ fn serve(binary: &Path, data: &Path, addresses: &[(&str, SocketAddr)]) -> Comman
 
 impl Server {
     pub(crate) fn start(binary: &Path, scratch: &Path, log: &Path) -> anyhow::Result<Server> {
-        let mut addresses = Vec::new();
-        for (protocol, _, _) in PROTOCOLS {
-            addresses.push((protocol, free_address()?));
-        }
-        let port = addresses.first().map_or(0, |(_, address)| address.port());
-        let data = scratch.join(format!("data-{}-{port}", std::process::id()));
+        let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+        let data = scratch.join(format!("data-{}-{nth}", std::process::id()));
         std::fs::create_dir_all(&data)?;
+        let ports = data.with_extension("ports");
+        let _ = std::fs::remove_file(&ports);
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = serve(binary, &data, &addresses);
+        let mut command = serve(binary, &data, &ports);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut server = Server { child: Reaped(child), addresses, data };
+        let mut server = Server { child: Reaped(child), addresses: Vec::new(), data, ports };
         if let Err(error) = server.wait_until_ready() {
             print_tail(log);
             return Err(error);
@@ -79,7 +82,7 @@ impl Server {
     /// Where it is, as variables for a driver.
     pub(crate) fn urls(&self) -> impl Iterator<Item = (&'static str, String)> {
         let places = PROTOCOLS.iter().zip(&self.addresses);
-        places.map(|((_, variable, scheme), (_, address))| (*variable, format!("{scheme}{address}")))
+        places.map(|((_, variable, scheme), address)| (*variable, format!("{scheme}{address}")))
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
@@ -88,8 +91,10 @@ impl Server {
             if let Some(status) = self.child.0.try_wait()? {
                 bail!("the server ended before it was ready: {status}");
             }
-            let ready =
-                self.addresses.first().is_some_and(|(_, address)| is_ready(*address).unwrap_or(false));
+            if self.addresses.is_empty() && self.ports.exists() {
+                self.addresses = addresses(&files::text(&self.ports))?;
+            }
+            let ready = self.addresses.first().is_some_and(|address| is_ready(*address).unwrap_or(false));
             if ready {
                 return Ok(());
             }
@@ -106,6 +111,7 @@ impl Drop for Server {
         let _ = self.child.0.wait();
         // What is left lies in the target folder and harms nobody.
         let _ = std::fs::remove_dir_all(&self.data);
+        let _ = std::fs::remove_file(&self.ports);
     }
 }
 
@@ -117,9 +123,17 @@ pub(crate) fn print_tail(log: &Path) {
     lines.iter().skip(lines.len().saturating_sub(20)).for_each(|line| println!("   | {line}"));
 }
 
-/// Free a moment ago. Should another program take it first, the server says so and the driver fails loudly.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// Of each protocol, what the file of the server says first.
+fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    let places: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once('=')).collect();
+    let address = |(protocol, _, _)| {
+        let (_, address) = places
+            .iter()
+            .find(|(name, _)| *name == protocol)
+            .with_context(|| format!("the server does not say where {protocol} listens"))?;
+        Ok(address.parse()?)
+    };
+    PROTOCOLS.into_iter().map(address).collect()
 }
 
 fn is_ready(address: SocketAddr) -> std::io::Result<bool> {

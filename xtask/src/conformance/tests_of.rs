@@ -1,6 +1,7 @@
 //! Which tests of a foreign suite run here, and what is expected of each.
 //!
-//! A file of lines: first what to run and how (`package`, `launch`, `quick`, `set`), then sections with names of tests:
+//! A file of lines: first what to run and how (`package`, `tags`, `launch`, `alone`, `quick`, `set`), then sections with names
+//! of tests:
 //!
 //! ```text
 //! package github.com/hashicorp/consul/api
@@ -21,6 +22,8 @@ pub(crate) struct Tests {
     pub(crate) tags: String,
     /// The program that the suite starts by itself.
     pub(crate) launch: Option<String>,
+    /// Where a server must listen, for suites with a fixed address: such as `etcd=2379`.
+    pub(crate) alone: Option<String>,
     /// How the names of the tests begin that have their place in every run; none: all of them have.
     quick: Vec<String>,
     /// Variables of the suite, by the variable of ours that they are given.
@@ -63,6 +66,7 @@ impl Tests {
             "package" => value.clone_into(&mut self.package),
             "tags" => value.clone_into(&mut self.tags),
             "quick" => self.quick.extend(value.split_whitespace().map(str::to_owned)),
+            "alone" => self.alone = Some(value.to_owned()),
             "launch" => self.launch = Some(value.to_owned()),
             "set" => {
                 let (theirs, ours) = value.split_once(' ').ok_or_else(|| format!("set {value} to what?"))?;
@@ -103,10 +107,11 @@ mod tests {
     #[test]
     fn sections_say_what_is_expected() {
         let tests = Tests::parse(
-            "package a/b\nset X Y\nquick TestA\n\n[run]\nTestA\nTestC\n# why\n[out] mesh\nTestB\n",
+            "package a/b\nalone etcd=1\nset X Y\nquick TestA\n\n[run]\nTestA\nTestC\n# why\n[out] mesh\nTestB\n",
         )
         .unwrap();
         assert_eq!((tests.package.as_str(), tests.set.len()), ("a/b", 1));
+        assert_eq!(tests.alone.as_deref(), Some("etcd=1"));
         assert_eq!(tests.chosen(false).collect::<Vec<_>>(), ["TestA"]);
         assert_eq!(tests.chosen(true).collect::<Vec<_>>(), ["TestA", "TestC"]);
         assert_eq!(tests.expected["TestB"], Expected::Out("mesh".into()));

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -18,8 +20,13 @@ import (
 	"go.etcd.io/etcd/client/v3/mirror"
 	"go.etcd.io/etcd/client/v3/namespace"
 	"go.etcd.io/etcd/client/v3/naming/endpoints"
+	"go.etcd.io/etcd/client/v3/naming/resolver"
 	"go.etcd.io/etcd/client/v3/ordering"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 var client *clientv3.Client
@@ -334,6 +341,73 @@ func naming(ctx context.Context) error {
 	return first(want("update", u[0].Endpoint.Addr, "10.0.0.1:80"), want("list", len(all), 1), m.DeleteEndpoint(ctx, "naming/web/a"))
 }
 
+// A gRPC server that says it is healthy, counted by how often it was asked.
+func backend(asked *atomic.Int64) (string, func(), error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	count := func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		asked.Add(1)
+		return next(ctx, q)
+	}
+	s := grpc.NewServer(grpc.UnaryInterceptor(count))
+	healthpb.RegisterHealthServer(s, health.NewServer())
+	go s.Serve(l)
+	return l.Addr().String(), s.Stop, nil
+}
+
+// A channel of gRPC's follows what is registered, here under the prefix of instances.
+func resolved(ctx context.Context) error {
+	var one, two atomic.Int64
+	a, stopA, e1 := backend(&one)
+	b, stopB, e2 := backend(&two)
+	by, e3 := resolver.NewBuilder(client)
+	m, e4 := endpoints.NewManager(client, "/services/resolved")
+	if err := first(e1, e2, e3, e4); err != nil {
+		return err
+	}
+	defer stopA()
+	defer stopB()
+	if err := m.AddEndpoint(ctx, "/services/resolved/a", endpoints.Endpoint{Addr: a}); err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient("etcd:////services/resolved", grpc.WithResolvers(by), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	until := func(enough func() bool) error {
+		for !enough() {
+			if _, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := until(func() bool { return one.Load() > 2 }); err != nil {
+		return err
+	}
+	if err := m.AddEndpoint(ctx, "/services/resolved/b", endpoints.Endpoint{Addr: b}); err != nil {
+		return err
+	}
+	if err := until(func() bool { return two.Load() > 2 }); err != nil {
+		return err
+	}
+	page, err := native("/v1/services/resolved")
+	if err != nil || !strings.Contains(page, b[strings.LastIndex(b, ":")+1:]) {
+		return fmt.Errorf("not an instance: %v %s", err, page)
+	}
+	if err := m.DeleteEndpoint(ctx, "/services/resolved/a"); err != nil {
+		return err
+	}
+	return until(func() bool {
+		before, asked := one.Load(), two.Load()
+		return until(func() bool { return two.Load() > asked+4 }) != nil || one.Load() == before
+	})
+}
+
 func wrappers(ctx context.Context) error {
 	in := namespace.NewKV(client.KV, "ns/")
 	if _, err := in.Put(ctx, "a", "1"); err != nil {
@@ -439,7 +513,7 @@ func main() {
 	}{
 		{"put, get, old revisions, delete", kv}, {"transactions", txn}, {"watch", watch}, {"watch progress", progress},
 		{"compaction", compacted}, {"leases", lease}, {"keep alive", keepAlive}, {"mutex", mutex}, {"election", election}, {"stm", stm},
-		{"naming endpoints", naming}, {"namespace, ordering, leasing, mirror", wrappers}, {"keys are instances", instances}, {"members and maintenance", members},
+		{"naming endpoints", naming}, {"a gRPC channel follows", resolved}, {"namespace, ordering, leasing, mirror", wrappers}, {"keys are instances", instances}, {"members and maintenance", members},
 	} {
 		good = check(it.name, it.run) && good
 	}

@@ -104,6 +104,7 @@ pub(crate) fn register(id: &str, address: SocketAddr, check: Check) -> Register 
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

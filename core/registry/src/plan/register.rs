@@ -57,6 +57,9 @@ impl Intent for Register {
 
         let lease = keep(&mut plan, at, before, self.keep)?;
         let mut instance = Instance { key: key.clone(), lease, ..self.instance.clone() };
+        // Not every protocol has a word for it; one that has says the same weight twice.
+        let said = instance.warning_weight.or(before.and_then(|before| before.instance.warning_weight));
+        instance.warning_weight = said.filter(|warning| *warning != instance.weight);
         if let Some(before) = before {
             keep_what_others_said(&mut instance, &before.instance)?;
         }

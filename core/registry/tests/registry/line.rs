@@ -36,6 +36,24 @@ async fn a_protocol_leaves_alone_what_another_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_weight_while_warning_stays_until_somebody_says_another() {
+    let world = world().await;
+    let with = |weight, warning_weight| {
+        let mut register = forever("web", "a");
+        (register.instance.weight, register.instance.warning_weight) = (weight, warning_weight);
+        register
+    };
+    let kept = || world.view().instance(&key("web", "a")).unwrap().instance.warning_weight;
+    world.submit(with(10, Some(3))).await;
+    assert!(!world.submit(with(10, None)).await.changed, "who has no word for it has taken it away");
+    world.submit(with(8, None)).await;
+    assert_eq!(kept(), Some(3));
+    world.submit(with(8, Some(8))).await;
+    assert_eq!(kept(), None);
+    assert!(!world.submit(with(8, Some(8))).await.changed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_keep_the_case_of_the_first_registration() {
     let world = world().await;
     world.submit(forever("User-Service", "a")).await;

@@ -55,6 +55,7 @@ pub(crate) fn instance(service: &str, id: &str) -> Instance {
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

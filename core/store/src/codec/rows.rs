@@ -97,6 +97,8 @@ struct InstanceRow {
     origin: String,
     #[prost(message, repeated, tag = "11")]
     annex: Vec<AnnexRow>,
+    #[prost(uint32, optional, tag = "12")]
+    warning_weight: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -337,6 +339,7 @@ fn instance_to_row(instance: &Instance) -> InstanceRow {
         tags: instance.tags.iter().map(ToString::to_string).collect(),
         metadata: metadata_to_row(&instance.metadata),
         weight: instance.weight,
+        warning_weight: instance.warning_weight,
         zone: instance.zone.as_ref().map(ToString::to_string),
         lifecycle: match instance.lifecycle {
             Lifecycle::Up => 0,
@@ -363,6 +366,7 @@ fn instance_from_row(row: InstanceRow, decoder: &mut Decoder) -> Result<Instance
         tags: Tags::new(row.tags.iter().map(|tag| decoder.share(tag)).collect::<Vec<_>>())?,
         metadata: metadata_from_row(row.metadata, decoder)?,
         weight: row.weight,
+        warning_weight: row.warning_weight,
         zone: row.zone.map(|zone| decoder.share(&zone)),
         lifecycle: match row.lifecycle {
             0 => Lifecycle::Up,

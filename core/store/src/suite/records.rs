@@ -31,6 +31,7 @@ pub fn instance(service: &str, id: &str) -> Record {
         metadata: Metadata::new([("version".into(), "1.2.3".into()), ("team".into(), "core".into())])
             .unwrap(),
         weight: 10,
+        warning_weight: Some(0),
         zone: Some("eu-1a".into()),
         lifecycle: Lifecycle::Up,
         lease: Some(LeaseId(7)),
@@ -117,6 +118,7 @@ fn bare_instance() -> Record {
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 0,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::OutOfService,
         lease: None,

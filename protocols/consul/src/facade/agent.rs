@@ -9,10 +9,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use switchboard_model::{DEFAULT_NAMESPACE, Lifecycle, Selector};
 use switchboard_registry::{InstanceView, Snapshot};
+use tokio::time::Instant;
 
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::{Answer, encode};
 use crate::ask::Ask;
+use crate::block::Woken;
 use crate::filter::shapes;
 use crate::identity::Agent;
 use crate::lens::{agent_service, checks_of, checks_of_node};
@@ -85,13 +87,11 @@ pub(crate) async fn version(state: Shared, _ask: Ask) -> Result<Answer, Refusal>
 }
 
 pub(crate) async fn leader(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     state.context.registry.view(&ask.caller)?;
     Ok(Answer::json(&format!("{}:{}", state.here.address, state.here.http_port)))
 }
 
-pub(crate) async fn peers(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
+pub(crate) async fn peers(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&[format!("{}:{}", state.here.address, state.here.http_port)]))
 }
 
@@ -134,30 +134,23 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let id = ask.rest.as_str();
     let registry = &state.context.registry;
     let agent = state.here.agent_of(&ask)?;
-    let wait = match ask.get("wait") {
-        Some(text) => {
-            crate::lens::GoDuration::parse(text).ok_or_else(|| Refusal::bad("Invalid wait time"))?.0
-        }
-        None => std::time::Duration::from_secs(300),
-    };
-    let until = tokio::time::Instant::now() + wait.min(std::time::Duration::from_secs(600));
+    let until = Instant::now() + ask.blocking()?.wait;
+    let mut is_over = false;
     let missing = || Refusal::missing(format!("unknown service ID: {id}"));
     loop {
         let view = registry.view(&ask.caller)?;
         let found = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id).ok_or_else(missing)?;
         let mut service = agent_service(&state.here, found);
         let hash = hash_of(&service);
-        if ask.get("hash").is_none_or(|have| have != hash) || tokio::time::Instant::now() >= until {
+        if is_over || ask.get("hash").is_none_or(|have| have != hash) {
             service.content_hash = Some(hash.clone());
             return Ok(Answer::json(&service).with("x-consul-contenthash", &hash));
         }
         let selector = Selector::Service(found.key().service_key());
         let mut watch = registry.watch(&ask.caller, &selector, view.revision())?;
         drop(view);
-        tokio::select! {
-            _ = tokio::time::timeout_at(until, watch.next()) => {}
-            () = state.context.stop.cancelled() => return Err(Refusal::is_leaderless()),
-        }
+        let left = until.saturating_duration_since(Instant::now());
+        is_over = matches!(state.wait(&mut watch, left, |_| true).await?, Woken::TooLate);
     }
 }
 

@@ -20,7 +20,8 @@ type Aliases = HashMap<CheckKey, Alias>;
 pub(super) async fn keep_aliases(state: Shared) {
     let registry = &state.context.registry;
     if registry.loaded().await.is_err() {
-        return;
+        // Whoever started the registry says why, and ends the process.
+        return std::future::pending().await;
     }
     loop {
         let Ok(view) = registry.view(&me()) else {

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_model::{Name, Revision, Selector};
-use switchboard_registry::{InstanceView, NodeView, Snapshot, What};
+use switchboard_registry::{InstanceView, NodeView, Snapshot, View, What};
 
 use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
@@ -21,7 +21,7 @@ use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::{wakes, wire};
 
 pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&[&state.here.datacenter]))
@@ -29,11 +29,12 @@ pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refu
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::NODE)?;
-    let index = |view: &switchboard_registry::View| match has_nodeless(view) {
+    // Nodes that nobody registered are there for as long as instances name them.
+    let index = |view: &View| match has_nodeless(view) || has_unregistered(view) {
         true => Index::Shared(view.touched().nodes.max(view.touched().instances)),
         false => Index::Exact(view.touched().nodes),
     };
-    let wakes = |what: &What| is_node(what) || is_nodeless_move(what);
+    let wakes = |what: &What| wakes::node(what) || wakes::on_unregistered(what);
     let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
     let nodes = view
         .nodes(Bound::Unbounded)
@@ -56,11 +57,8 @@ pub(super) fn has_nodeless(view: &Snapshot) -> bool {
     services.any(|service| service.instances().next().is_some_and(|view| view.key().node.is_none()))
 }
 
-fn is_nodeless_move(what: &What) -> bool {
-    match what {
-        What::Instance { before: Some(_), after: Some(_) } => false,
-        _ => what.instance().is_some_and(|view| view.key().node.is_none()),
-    }
+fn has_unregistered(view: &Snapshot) -> bool {
+    view.nodes(Bound::Unbounded).any(|node| node.facts.node.is_none())
 }
 
 pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
@@ -69,9 +67,7 @@ pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a In
 
 pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
-    let everywhere = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
-    let index = |view: &switchboard_registry::View| Index::Exact(view.touched().instances);
-    let (view, index) = state.settle(&ask, everywhere, is_registration, index).await?;
+    let (view, index) = state.settle_services(&ask).await?;
     if filter.is_none() && !ask.has("node-meta") {
         // Everything that shows in it is in the instances, so it is encoded once for each time that one was written.
         let kept = state.all_services.at(view.touched().instances, || {
@@ -167,7 +163,7 @@ fn fits_filter(filter: &Filter, row: &Value) -> Result<bool, Refusal> {
 pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::SERVICE_NODE)?;
-    let (view, index) = state.settle_service(&ask, name).await?;
+    let (view, index) = state.settle_rows(&ask, name).await?;
     let server = state.here.server(&view)?;
     let rows = with_server(&view, server.as_ref(), name).filter(|view| fits(&ask, view));
     let mut rows: Vec<_> = rows.map(|view| catalog_row(&state.here, view)).collect();
@@ -213,14 +209,26 @@ pub(crate) async fn node_services(state: Shared, ask: Ask) -> Result<Answer, Ref
 type OnNode<'a> = (wire::Node<'a>, Vec<wire::Service<'a>>);
 
 impl State {
-    async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(switchboard_registry::View, u64), Refusal> {
+    async fn settle_services(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
+        if ask.has("node-meta") {
+            let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
+            let wakes = |what: &What| wakes::node(what) || wakes::registration(what);
+            return self.settle(ask, || Selector::Everything, wakes, index).await;
+        }
+        let all = || Selector::Services { namespace: Some(Name::default_namespace()), prefix: "".into() };
+        self.settle(ask, all, wakes::registration, |view| Index::Exact(view.touched().instances)).await
+    }
+
+    async fn settle_node(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        let index = |view: &View| Index::Shared(view.touched().nodes.max(view.touched().instances));
+        if is_nodeless(name) {
+            let is_there = |view: &Arc<InstanceView>| view.key().node.is_none();
+            let wakes = |what: &What| wakes::registration(what) && what.instance().is_some_and(is_there);
+            return self.settle(ask, || Selector::Everything, wakes, index).await;
+        }
         let key = State::node_key(name)?;
-        let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
-        let index = |view: &switchboard_registry::View| {
-            Index::Shared(view.touched().nodes.max(view.touched().instances))
-        };
-        let wakes = |what: &What| is_node(what) || is_registration(what);
-        self.settle(ask, selector, wakes, index).await
+        let wakes = |what: &What| wakes::node(what) || wakes::registration(what);
+        self.settle(ask, || Selector::Node(key.clone()), wakes, index).await
     }
 
     /// A node and the services on it. None: there is no such node.
@@ -244,20 +252,5 @@ impl State {
         let members = server.into_iter().chain(members);
         let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
         Ok(Some((wire, members.map(|view| service_to_wire(view)).collect())))
-    }
-}
-
-fn is_node(what: &What) -> bool {
-    matches!(what, What::Node { .. })
-}
-
-/// An instance came, went, or was registered anew; its health is another matter.
-fn is_registration(what: &What) -> bool {
-    match what {
-        What::Instance { before: Some(before), after: Some(after) } => {
-            before.instance.modified != after.instance.modified
-        }
-        What::Instance { .. } => true,
-        What::Node { .. } | What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
     }
 }

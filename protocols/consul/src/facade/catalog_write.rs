@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use http::StatusCode;
-use switchboard_model::{CheckKey, Id, Metadata, Node, NodeKey, Noun, Owner, Rejection};
+use switchboard_model::{Id, Metadata, Node, NodeKey, Noun, Owner, Rejection};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
 
@@ -15,7 +15,7 @@ use crate::identity::{Here, NODELESS};
 use crate::lens::{
     Given, NodeWords, check_typed_by_definition, default_only, has_id, instance_from_body, node_id,
 };
-use crate::plan::{RegisterInCatalog, on_node};
+use crate::plan::{RegisterInCatalog, check_on, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CatalogDeregister, CatalogRegister};
 
@@ -167,7 +167,8 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
             registry.submit(&ask.caller, Deregister { key: instance.clone() }).await?;
         }
     } else if !body.check_id.is_empty() {
-        if let Some(key) = check_on(&view, &key, &body.check_id)? {
+        Id::parse("CheckID", &body.check_id)?;
+        if let Some(key) = check_on(&view, &key, &body.check_id) {
             registry.submit(&ask.caller, DeleteCheck { key }).await?;
         }
     } else if node.is_none() {
@@ -179,26 +180,6 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
         registry.submit(&ask.caller, DeleteNode { key, with_instances: true }).await?;
     }
     Ok(Answer::bytes("true"))
-}
-
-/// The check of this id on a node or on one of its instances.
-pub(super) fn check_on(view: &View, node: &NodeKey, id: &str) -> Result<Option<CheckKey>, Refusal> {
-    let id = Id::parse("CheckID", id)?;
-    let Some(found) = view.node(node) else { return Ok(None) };
-    let owners = std::iter::once(Owner::Node(found.facts.key.clone()))
-        .chain(likely(view, node, id.as_str()))
-        .chain(found.members.iter().cloned().map(Owner::Instance));
-    let mut keys = owners.map(|owner| CheckKey { owner, id: id.clone() });
-    Ok(keys.find(|key| view.check(key).is_some()))
-}
-
-/// Whose check it is, if it is called as a check is called by default: `service:<id>` or `service:<id>:<n>`.
-fn likely(view: &View, node: &NodeKey, check: &str) -> impl Iterator<Item = Owner> {
-    let whole = check.strip_prefix("service:");
-    let numbered = whole.and_then(|rest| rest.rsplit_once(':')).map(|(id, _)| id);
-    let owner = |id| on_node(view, Some(node), id).cloned().map(Owner::Instance);
-    let owners: Vec<Owner> = whole.into_iter().chain(numbered).filter_map(owner).collect();
-    owners.into_iter()
 }
 
 impl State {

@@ -49,11 +49,9 @@ fn pattern(what: &str, text: &str) -> Result<Option<Regex>, Refusal> {
 }
 
 pub(crate) async fn list(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    let blocking = ask.blocking()?;
-    let wait = match ask.get("wait") {
-        Some(_) => blocking.map_or(LONGEST_WAIT, |blocking| blocking.wait.min(LONGEST_WAIT)),
-        None => LONGEST_WAIT,
-    };
+    let wanted = ask.blocking()?.index;
+    // Whoever waits for events waits longer than for anything else, and exactly as long as it says.
+    let wait = ask.wait()?.filter(|wait| !wait.is_zero()).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     let until = Instant::now() + wait;
     let who = Who::new(&state, &ask)?;
     let mut news = state.events.follow();
@@ -71,8 +69,7 @@ pub(crate) async fn list(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
             .collect();
         // Never 0, or a client that watches for the first event would spin.
         let index = events.last().map_or(1, |last| last.index());
-        let is_known = blocking.is_some_and(|blocking| blocking.index == index);
-        if !is_known || Instant::now() >= until {
+        if wanted != index || Instant::now() >= until {
             return Ok(Answer::json(&events).at_mark(index));
         }
         drop(nodes);

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use switchboard_model::{Name, Revision, Selector, ServiceKey};
-use switchboard_registry::{InstanceView, Snapshot, What};
+use switchboard_registry::{InstanceView, Snapshot, View, What};
 
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
@@ -16,7 +16,7 @@ use crate::identity::NODELESS;
 use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::{wakes, wire};
 
 /// The form of an encoded answer, where one is kept beside the service.
 const ALL: u64 = 0;
@@ -97,7 +97,7 @@ pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
-    let (view, index) = state.settle_service(&ask, name).await?;
+    let (view, index) = state.settle_checks(&ask, name).await?;
     let instances = view.service(switchboard_model::DEFAULT_NAMESPACE, name);
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
@@ -114,7 +114,7 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let key = State::node_key(name)?;
     let selector = || if is_nodeless(name) { Selector::Everything } else { Selector::Node(key.clone()) };
     let (view, index) =
-        state.settle(&ask, selector, is_health, |view| Index::Shared(all_health(view))).await?;
+        state.settle(&ask, selector, wakes::check, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
     if is_nodeless(name) {
         let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
@@ -132,9 +132,10 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let word = ask.rest("Missing check state")?.to_ascii_lowercase();
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
-    let (view, index) = state
-        .settle(&ask, || Selector::Everything, is_health, |view| Index::Shared(all_health(view)))
-        .await?;
+    let by_node = ask.has("node-meta");
+    let wakes = |what: &What| wakes::check(what) || (by_node && wakes::node(what));
+    let (view, index) =
+        state.settle(&ask, || Selector::Everything, wakes, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
     let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace));
     for node in nodes.filter(|node| fits_node(&ask, Some(&node.facts))) {
@@ -158,42 +159,67 @@ pub(super) fn all_health(at: &Snapshot) -> switchboard_model::Revision {
     touched.checks.max(touched.instances).max(touched.nodes).max(touched.leases)
 }
 
-pub(super) fn is_health(what: &What) -> bool {
-    match what {
-        What::Instance { .. } | What::Node { .. } | What::Check { .. } => true,
-        What::Lease { .. } | What::Entry { .. } => false,
+/// What of a service an answer shows.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// Its rows in the catalogue, in which checks do not show.
+    Rows,
+    /// The checks of its instances, in which the nodes do not show.
+    Checks,
+    All,
+}
+
+impl Part {
+    fn wakes(self, what: &What) -> bool {
+        match self {
+            Part::Rows => wakes::row(what) || wakes::node(what),
+            Part::Checks => wakes::own_check(what),
+            Part::All => wakes::health(what),
+        }
     }
 }
 
 impl State {
-    pub(super) async fn settle_service(
-        &self,
-        ask: &Ask,
-        name: &str,
-    ) -> Result<(switchboard_registry::View, u64), Refusal> {
+    pub(super) async fn settle_service(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, Part::All).await
+    }
+
+    pub(super) async fn settle_rows(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, Part::Rows).await
+    }
+
+    async fn settle_checks(&self, ask: &Ask, name: &str) -> Result<(View, u64), Refusal> {
+        self.settle_part(ask, name, if ask.has("node-meta") { Part::All } else { Part::Checks }).await
+    }
+
+    async fn settle_part(&self, ask: &Ask, name: &str, part: Part) -> Result<(View, u64), Refusal> {
         let namespace = Name::default_namespace();
         let key = ServiceKey { service: Name::parse("service", name)?, namespace };
-        let index = |view: &switchboard_registry::View| {
+        let found = |revision| match part {
+            Part::All => Index::Exact(revision),
+            // The rest of it are neighbours.
+            Part::Rows | Part::Checks => Index::Shared(revision),
+        };
+        let index = |view: &View| {
             let service = view.service(key.namespace.as_str(), name).map(|service| service.revision);
             match (service, self.here.server_revision(view, name)) {
-                (Some(service), own) => Index::Exact(service.max(own.unwrap_or(Revision::ZERO))),
-                (None, Some(own)) => Index::Exact(own),
+                (Some(service), own) => found(service.max(own.unwrap_or(Revision::ZERO))),
+                (None, Some(own)) => found(own),
                 // Absence is news only when the service was there.
                 (None, None) => Index::Shared(view.touched().extinction),
             }
         };
         if !name.eq_ignore_ascii_case(SERVER) {
-            return self.settle(ask, || Selector::Service(key.clone()), |_| true, index).await;
+            let selector = || Selector::Service(key.clone());
+            return self.settle(ask, selector, |what| part.wakes(what), index).await;
         }
-        let wakes = |what: &What| match what {
-            What::Instance { before, after } => {
-                let mut both = before.iter().chain(after);
-                both.any(|view| view.key().service.as_str().eq_ignore_ascii_case(SERVER))
-            }
-            What::Node { .. } => true,
-            What::Check { .. } | What::Lease { .. } | What::Entry { .. } => false,
-        };
-        self.settle(ask, || Selector::Everything, wakes, index).await
+        // This registry itself is among them, as long as its node is.
+        let own = self.here.own().key();
+        let selector =
+            || Selector::AnyOf([Selector::Service(key.clone()), Selector::Node(own.clone())].into());
+        let is_meant = |view: &Arc<InstanceView>| view.key().service == key.service;
+        let wakes = |what: &What| what.instance().is_none_or(is_meant) && part.wakes(what);
+        self.settle(ask, selector, wakes, index).await
     }
 }
 

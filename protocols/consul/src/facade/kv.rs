@@ -115,7 +115,6 @@ fn list(view: &Snapshot, ask: &Ask, prefix: &[u8]) -> Option<Answer> {
 }
 
 async fn put(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     if ask.rest.is_empty() {
         return Err(Refusal::bad("Missing key name"));
     }
@@ -137,7 +136,6 @@ async fn put(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
 }
 
 async fn delete(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     let recurse = ask.has("recurse");
     if ask.rest.is_empty() && !recurse {
         return Err(Refusal::bad("Missing key name"));

@@ -33,7 +33,7 @@ pub(crate) async fn general(state: Shared, mut ask: Ask) -> Result<Answer, Refus
     valid(&query)?;
     query.id = uuid::Uuid::new_v4().to_string();
     let id = query.id.clone();
-    state.keep(&ask, PutQuery { query, is_new: true }).await?;
+    state.keep(&ask, query, true).await?;
     Ok(Answer::json(&json!({ "ID": id })))
 }
 
@@ -88,7 +88,7 @@ async fn put(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
         return Err(Refusal::failed(format!("Cannot modify non-existent prepared query: '{}'", query.id)));
     }
     valid(&query)?;
-    state.keep(&ask, PutQuery { query, is_new: false }).await?;
+    state.keep(&ask, query, false).await?;
     Ok(Answer::empty())
 }
 
@@ -103,7 +103,9 @@ fn valid(query: &QueryBody) -> Result<(), Refusal> {
 }
 
 impl State {
-    async fn keep(&self, ask: &Ask, wish: PutQuery) -> Result<(), Refusal> {
+    async fn keep(&self, ask: &Ask, query: QueryBody, is_new: bool) -> Result<(), Refusal> {
+        let known = self.queries.at(&*self.context.registry.view(&ask.caller)?);
+        let wish = PutQuery { query, is_new, known };
         self.context.registry.submit(&ask.caller, wish).await?.reply.map_err(Refusal::failed)
     }
 

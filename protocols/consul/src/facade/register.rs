@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use switchboard_model::{CheckKey, InstanceKey, Noun, Owner, Probe, Rejection};
+use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Probe, Rejection};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, Deregister};
 
-use super::catalog_write::check_on;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::{Ask, go_bool};
 use crate::identity::Agent;
 use crate::lens::{Given, Place, check_from_body, instance_from_body};
-use crate::plan::{MaintainInstance, MaintainNode, PutAgentCheck, RegisterService, on_node};
+use crate::plan::{MaintainInstance, MaintainNode, PutAgentCheck, RegisterService, check_on, on_node};
 use crate::refusal::Refusal;
 use crate::wire::{CheckBody, ServiceBody};
 
@@ -83,12 +82,13 @@ impl State {
         if id.is_empty() || id == crate::identity::SERF {
             return Err(Refusal::unknown_check(id));
         }
-        if let Some(own) = check_on(view, &agent.key(), id)? {
+        Id::parse("CheckID", id)?;
+        if let Some(own) = check_on(view, &agent.key(), id) {
             return Ok(own);
         }
         let mut found = None;
         for node in view.nodes(std::ops::Bound::Unbounded) {
-            let Some(key) = check_on(view, &node.facts.key, id)? else { continue };
+            let Some(key) = check_on(view, &node.facts.key, id) else { continue };
             if let Some(first) = found.replace(key.clone()) {
                 let candidates = vec![first.to_string(), key.to_string()];
                 return Err(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_model::{Rejection, Selector};
-use switchboard_registry::View;
+use switchboard_registry::{Caller, View};
 
 use super::{Shared, State};
 use crate::answer::Answer;
@@ -21,7 +21,6 @@ const LONGEST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_DELAY: Duration = Duration::from_secs(15);
 
 pub(crate) async fn create(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     let body: SessionBody = ask.json_or_default(&state.config.limits).await?;
     default_only("Namespace", &body.namespace)?;
     default_only("Partition", &body.partition)?;
@@ -107,14 +106,12 @@ fn id(ask: &Ask) -> Result<&str, Refusal> {
 }
 
 pub(crate) async fn destroy(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     let id = id(&ask)?.to_owned();
-    state.context.registry.submit(&ask.caller, EndSession { id }).await?;
+    state.context.registry.submit(&ask.caller, state.end_of(id)).await?;
     Ok(Answer::bytes("true"))
 }
 
 pub(crate) async fn renew(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     let id = id(&ask)?;
     let registry = &state.context.registry;
     let view = registry.view(&ask.caller)?;
@@ -156,6 +153,12 @@ fn sessions(view: &View) -> Index {
 }
 
 impl State {
+    pub(super) fn end_of(&self, id: String) -> EndSession {
+        let newest = self.context.registry.view(&Caller::internal("consul"));
+        let queries = newest.map(|view| self.queries.at(&view)).unwrap_or_default();
+        EndSession { id, queries }
+    }
+
     async fn sessions(&self, ask: &Ask, wanted: impl Fn(&Session) -> bool) -> Result<Answer, Refusal> {
         let selector =
             || Selector::Entries { keyspace: SESSIONS.into(), start: Default::default(), end: None };

@@ -1,11 +1,9 @@
 //! `snapshot`: everything that the registry holds, saved and brought back.
 
-use std::sync::Arc;
-
 use futures_util::stream;
 use http::{Method, StatusCode};
+use switchboard_registry::Snapshot;
 use switchboard_registry::plan::ReplaceAll;
-use switchboard_registry::{Caller, Snapshot};
 
 use super::Shared;
 use crate::answer::Answer;
@@ -40,13 +38,12 @@ async fn restore(state: &Shared, mut ask: Ask) -> Result<Answer, Refusal> {
         }
         reader.push(&piece).map_err(|why| broken(why, most_bytes))?;
     }
-    let records: Arc<[_]> = reader.finish().map_err(|why| broken(why, most_bytes))?.into();
-    let registry = &state.context.registry;
-    let committed = registry.submit(&ask.caller, ReplaceAll { records }).await?;
-    let replaced = committed.reply;
-    tracing::info!(written = replaced.written, deleted = replaced.deleted, "a snapshot was restored");
+    let mut records = reader.finish().map_err(|why| broken(why, most_bytes))?;
     // It may be that of another registry; this one is still here.
-    registry.submit(&Caller::internal("consul"), state.ensure(&state.here.own(), true)?).await?;
+    state.ensure(&state.here.own(), true)?.join(&mut records);
+    let wish = ReplaceAll { records: records.into() };
+    let replaced = state.context.registry.submit(&ask.caller, wish).await?.reply;
+    tracing::info!(written = replaced.written, deleted = replaced.deleted, "a snapshot was restored");
     Ok(Answer::empty())
 }
 

@@ -21,7 +21,6 @@ const MOST: usize = 128;
 const LARGEST: usize = 512 * 1024;
 
 pub(crate) async fn txn(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
-    ask.check_datacenter(&state.here.datacenter)?;
     let bytes = ask
         .bytes(&state.config.limits, LARGEST)
         .await
@@ -132,7 +131,7 @@ impl State {
                 Ok(wish.map(|wish| Op::Check(wish, node, Box::new(op.check))))
             }
             OpBody { session: Some(op), .. } => Ok(match op.verb.as_str() {
-                "delete" => Ok(Op::EndSession(op.session.id)),
+                "delete" => Ok(Op::EndSession(self.end_of(op.session.id))),
                 verb => Err(format!("unknown Session verb {verb:?}")),
             }),
             OpBody { kv: None, node: None, service: None, check: None, session: None } => Ok(Ok(Op::Nothing)),

@@ -10,7 +10,7 @@ use switchboard_model::Selector;
 use switchboard_registry::{InstanceView, NodeView, Snapshot, View};
 
 use super::catalog::{first_on, has_nodeless};
-use super::health::{all_health, element, is_health, is_nodeless, is_ours};
+use super::health::{all_health, element, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -18,7 +18,7 @@ use crate::block::Index;
 use crate::filter::shapes;
 use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::{wakes, wire};
 
 /// What is true of every service here: nothing is in a service mesh.
 #[derive(Debug, Default, Serialize)]
@@ -72,7 +72,7 @@ impl<'a> Summary<'a> {
 impl State {
     async fn settle_everything(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
         let index = |view: &View| Index::Shared(all_health(view));
-        self.settle(ask, || Selector::Everything, is_health, index).await
+        self.settle(ask, || Selector::Everything, wakes::health, index).await
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_model::{Check, NodeKey, Revision, Selector, Status, Stored};
-use switchboard_registry::{Caller, Snapshot, What};
+use switchboard_registry::{Caller, Snapshot, WatchEnd, What};
 
 use super::Shared;
 use crate::lens::{SESSIONS, Session};
-use crate::plan::{EndSession, ReleaseHolds, entries_under, is_alive};
+use crate::plan::{ReleaseHolds, entries_under, is_alive};
 
 /// How long to wait when the registry takes no writes.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -24,7 +24,8 @@ struct Loss {
 pub(super) async fn keep_sessions(state: Shared) {
     let registry = &state.context.registry;
     if registry.loaded().await.is_err() {
-        return;
+        // Whoever started the registry says why, and ends the process.
+        return std::future::pending().await;
     }
     loop {
         let Ok(view) = registry.view(&me()) else {
@@ -55,7 +56,7 @@ fn id_of(key: &[u8]) -> String {
 
 async fn end(state: &Shared, sessions: Vec<String>) -> Result<(), ()> {
     for id in sessions {
-        if let Err(why) = state.context.registry.submit(&me(), EndSession { id: id.clone() }).await {
+        if let Err(why) = state.context.registry.submit(&me(), state.end_of(id.clone())).await {
             tracing::warn!(%why, session = id, "a session that is over could not be ended; trying again");
             return Err(());
         }
@@ -79,7 +80,13 @@ async fn follow(state: &Shared, after: Revision) -> Result<(), ()> {
             },
             None => watch.next().await,
         };
-        let Ok(delivery) = delivery else { return Ok(()) };
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. }) => return Ok(()),
+            // Nothing is written any more, so nothing is to be done, and nobody is to be asked again and again.
+            Err(WatchEnd::Stopping) => return std::future::pending().await,
+            Err(WatchEnd::Unavailable { .. }) => return Err(()),
+        };
         let (mut losses, mut ended) = (Vec::new(), false);
         for change in delivery.items() {
             match &change.what {

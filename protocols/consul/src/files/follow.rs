@@ -14,7 +14,7 @@ use crate::facade::Shared;
 const SETTLE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn follow(state: Shared) {
-    let Some(place) = state.files.place.clone() else { return };
+    let Some(place) = state.files.place.clone() else { return std::future::pending().await };
     let (tell, mut told) = mpsc::channel(1);
     // Watching begins before reading, so that no change falls in between.
     let watcher = watch(&place, tell);

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use switchboard_model::{Annex, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags};
+use switchboard_model::{
+    Annex, Health, Id, Instance, InstanceKey, Lifecycle, Metadata, Name, Port, Rejection, Tags,
+};
 use switchboard_registry::InstanceView;
 
 use super::default_only;
@@ -27,8 +29,6 @@ struct Words {
     socket: String,
     #[serde(skip_serializing_if = "is_false")]
     tag_override: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     region: String,
     #[serde(skip_serializing_if = "Mesh::is_empty")]
@@ -106,7 +106,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     }
     let id = if body.id.is_empty() { name } else { &body.id };
     let ports = ports(body)?;
-    let (weight, warning) = weights(given, body)?;
+    let (weight, warning_weight) = weights(given, body)?;
     let mut tagged = BTreeMap::new();
     for (kind, address) in &body.tagged_addresses {
         tagged.insert(
@@ -130,7 +130,6 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
         tagged,
         socket: body.socket_path.clone(),
         tag_override: body.enable_tag_override,
-        warning,
         region: locality.map(|l| l.region.clone()).unwrap_or_default(),
         mesh,
         maintenance: String::new(),
@@ -153,6 +152,7 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
         tags: Tags::new(body.tags.iter().map(|tag| tag.as_str().into()))?,
         metadata,
         weight,
+        warning_weight: Some(warning_weight),
         zone: locality.map(|l| l.zone.as_str()).filter(|zone| !zone.is_empty()).map(Into::into),
         lifecycle: Lifecycle::Up,
         lease: None,
@@ -210,12 +210,12 @@ fn ports(body: &ServiceBody) -> Result<Vec<Port>, Refusal> {
     Ok(named)
 }
 
-/// The weight while passing, and the one while warning where it is not 1.
-fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), Refusal> {
-    let Some(weights) = &body.weights else { return Ok((1, None)) };
+/// The weight while passing, and the one while warning.
+fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, u32), Refusal> {
+    let Some(weights) = &body.weights else { return Ok((1, 1)) };
     // Consul's own client writes zeros into the catalogue where nobody set anything.
     if !given.by_agent && (weights.passing < 1 || weights.warning < 0) {
-        return Ok((1, None));
+        return Ok((1, 1));
     }
     let refuse = |why: &str| Err(Refusal::bad(format!("Invalid Weights: {why}")));
     if weights.passing < 1 {
@@ -225,9 +225,7 @@ fn weights(given: &Given<'_>, body: &ServiceBody) -> Result<(u32, Option<u32>), 
         return refuse("Warning must be greater or equal than 0");
     }
     match (u16::try_from(weights.passing), u16::try_from(weights.warning)) {
-        (Ok(passing), Ok(warning)) => {
-            Ok((passing.into(), Some(warning.into()).filter(|warning| *warning != 1)))
-        }
+        (Ok(passing), Ok(warning)) => Ok((passing.into(), warning.into())),
         _ => refuse("DNS Weight must be between 0 and 65535"),
     }
 }
@@ -244,7 +242,7 @@ pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {
         meta: wire::Pairs(Some(&instance.metadata)),
         port: instance.port().unwrap_or(0),
         ports: named_ports(instance),
-        weights: weights_to_wire(instance, &words),
+        weights: weights_to_wire(instance),
         enable_tag_override: words.tag_override,
         locality: wire::Locality::of(words.region.clone(), instance.zone.as_deref().unwrap_or_default()),
         tagged_addresses: words.tagged,
@@ -269,7 +267,7 @@ pub(crate) fn agent_service<'a>(here: &'a Here, view: &'a InstanceView) -> wire:
         port: instance.port().unwrap_or(0),
         ports: named_ports(instance),
         address: own_address(instance, &words),
-        weights: weights_to_wire(instance, &words),
+        weights: weights_to_wire(instance),
         enable_tag_override: words.tag_override,
         socket_path: words.socket,
         tagged_addresses: words.tagged,
@@ -297,7 +295,7 @@ pub(crate) fn catalog_row<'a>(here: &'a Here, view: &'a InstanceView) -> wire::C
         service_name: instance.key.service.as_str(),
         service_tags: wire::List(Some(&instance.tags)),
         service_address: own_address(instance, &words),
-        service_weights: weights_to_wire(instance, &words),
+        service_weights: weights_to_wire(instance),
         service_meta: wire::Pairs(Some(&instance.metadata)),
         service_port: instance.port().unwrap_or(0),
         service_ports: named_ports(instance),
@@ -319,8 +317,8 @@ fn own_address<'a>(instance: &'a Instance, words: &Words) -> Cow<'a, str> {
     if words.at_node { Cow::Borrowed("") } else { Cow::Borrowed(&*instance.address) }
 }
 
-fn weights_to_wire(instance: &Instance, words: &Words) -> wire::Weights {
-    wire::Weights { passing: instance.weight, warning: words.warning.unwrap_or(1) }
+fn weights_to_wire(instance: &Instance) -> wire::Weights {
+    wire::Weights { passing: instance.weight, warning: instance.weight_at(Health::Warning) }
 }
 
 /// Only where there is more to say than one port without a name.

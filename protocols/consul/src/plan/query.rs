@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use switchboard_model::{Annex, Entry, Record, RecordKey, Rejection};
 use switchboard_registry::plan::Plan;
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
@@ -13,6 +15,8 @@ pub(crate) struct PutQuery {
     /// Its id is set.
     pub(crate) query: QueryBody,
     pub(crate) is_new: bool,
+    /// Those that were read before.
+    pub(crate) known: Arc<Queries>,
 }
 
 impl PutQuery {
@@ -27,21 +31,30 @@ impl Intent for PutQuery {
 
     fn plan(&self, at: &Snapshot, _now: Now) -> Result<Planned<Said>, Rejection> {
         let no = |why: String| Ok(Planned { plan: Plan::default(), reply: Err(why) });
-        let (query, known) = (&self.query, Queries::of(at));
-        if !self.is_new && known.by_id(&query.id).is_none() {
+        let query = &self.query;
+        if !self.is_new && at.entry(&key_of(&query.id)).is_none() {
             return no(unknown(&query.id));
         }
-        if self.is_new && known.len() >= PutQuery::MOST {
+        let (mut count, name) = (0, query.name.to_lowercase());
+        let (mut is_taken, mut is_second) = (false, false);
+        for other in self.known.as_of(at) {
+            count += 1;
+            let other = &other.query;
+            if other.id != query.id {
+                is_taken |= !name.is_empty() && other.name.to_lowercase() == name;
+                is_second |= other.name.is_empty() && other.is_template();
+            }
+        }
+        if self.is_new && count >= PutQuery::MOST {
             return Err(Rejection::Limit { what: "prepared queries".into(), limit: PutQuery::MOST as u64 });
         }
-        let other = |found: Option<&QueryBody>| found.is_some_and(|found| found.id != query.id);
-        if !query.name.is_empty() && other(known.by_name(&query.name)) {
+        if is_taken {
             return no(format!("raft apply failed: name '{}' aliases an existing query name", query.name));
         }
-        if query.is_template() && query.name.is_empty() && other(known.template("")) {
+        if is_second && query.is_template() && query.name.is_empty() {
             return no("raft apply failed: a query template with an empty name already exists".into());
         }
-        if known.by_id(&query.name).is_some() {
+        if at.entry(&key_of(&query.name)).is_some() {
             return no(format!("raft apply failed: name '{}' aliases an existing query ID", query.name));
         }
         let mut lease = None;
@@ -70,10 +83,9 @@ impl Intent for PutQuery {
 }
 
 /// The queries that go with a session.
-pub(super) fn tied_to(at: &Snapshot, session: &str) -> Vec<RecordKey> {
-    let queries = Queries::of(at);
-    let tied = queries.all().filter(|query| query.session == session);
-    tied.map(|query| RecordKey::Entry(key_of(&query.id))).collect()
+pub(super) fn tied_to(known: &Queries, at: &Snapshot, session: &str) -> Vec<RecordKey> {
+    let tied = known.as_of(at).filter(|known| known.query.session == session);
+    tied.map(|known| RecordKey::Entry(key_of(&known.query.id))).collect()
 }
 
 #[derive(Clone, Debug)]

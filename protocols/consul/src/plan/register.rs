@@ -17,6 +17,22 @@ pub(crate) struct EnsureNode {
     pub(crate) refresh: bool,
 }
 
+impl EnsureNode {
+    /// The same, where it is known what all records will be.
+    pub(crate) fn join(self, records: &mut Vec<Record>) {
+        let (node, serf) = (self.node, self.serf);
+        let is_serf = |record: &Record| matches!(record, Record::Check(check) if check.key == serf.key);
+        if !records.iter().any(is_serf) {
+            records.push(Record::Check(serf));
+        }
+        let is_node = |record: &Record| matches!(record, Record::Node(have) if have.key == node.key);
+        match records.iter().position(is_node).and_then(|at| records.get_mut(at)) {
+            Some(place) => *place = Record::Node(node),
+            None => records.push(Record::Node(node)),
+        }
+    }
+}
+
 impl Intent for EnsureNode {
     type Reply = ();
 

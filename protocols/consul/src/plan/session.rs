@@ -1,5 +1,6 @@
 //! Sessions: they live by a node, by checks and perhaps by a lease, and hold keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,11 @@ use switchboard_model::{
 use switchboard_registry::plan::{Grant, Plan, Revoke};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::EnsureNode;
 use super::kv::{delay_left, entries_under};
 use super::query::tied_to;
+use super::{EnsureNode, check_on};
 use crate::lens::{DELAYS, Hold, LOCKS, PairWords, Session, delay_key, pair_key, session_key};
+use crate::queries::Queries;
 
 /// Makes a session.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ impl Intent for CreateSession {
 #[derive(Clone, Debug)]
 pub(crate) struct EndSession {
     pub(crate) id: String,
+    /// The queries that were read before: some may be tied to it.
+    pub(crate) queries: Arc<Queries>,
 }
 
 impl Intent for EndSession {
@@ -80,7 +84,7 @@ impl Intent for EndSession {
                 Some(lease) => plan.writes.extend(Revoke { id: lease }.plan(at, now)?.plan.writes),
                 None => {
                     plan.delete(RecordKey::Entry(entry.key.clone()));
-                    tied_to(at, &self.id).into_iter().for_each(|key| plan.delete(key));
+                    tied_to(&self.queries, at, &self.id).into_iter().for_each(|key| plan.delete(key));
                 }
             }
         }
@@ -172,9 +176,5 @@ pub(crate) fn is_alive(at: &Snapshot, session: &Session) -> bool {
 
 /// The check of this id on a node or on one of its instances.
 pub(crate) fn find_check<'a>(at: &'a Snapshot, node: &NodeKey, id: &str) -> Option<&'a Stored<Check>> {
-    let view = at.node(node)?;
-    let own = view.facts.checks.iter();
-    let of_instances =
-        view.members.iter().filter_map(|member| at.instance(member)).flat_map(|it| it.checks.iter());
-    own.chain(of_instances).find(|check| check.key.id.as_str() == id).map(AsRef::as_ref)
+    at.check(&check_on(at, node, id)?).map(AsRef::as_ref)
 }

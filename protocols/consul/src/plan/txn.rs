@@ -46,7 +46,7 @@ pub(crate) enum Op {
     Node(Wish, Box<Node>),
     Service(Wish, NodeKey, Box<ServiceBody>),
     Check(Wish, NodeKey, Box<CatalogCheck>),
-    EndSession(String),
+    EndSession(EndSession),
     /// It wants nothing.
     Nothing,
 }
@@ -64,6 +64,44 @@ pub(crate) enum Seen {
 /// Whether the value is told, too.
 pub(crate) type WithValue = bool;
 
+/// Bytes that one answer tells of pairs at most, which is what 128 of the largest values come to: a tree can be asked for in every
+/// operation, and may be all that is kept.
+const MOST_TOLD: usize = 64 * 1024 * 1024;
+
+/// What the operations so far have found or made.
+#[derive(Debug, Default)]
+struct Told {
+    all: Vec<Seen>,
+    /// Of trees.
+    bytes: usize,
+}
+
+impl Told {
+    fn push(&mut self, seen: Seen) {
+        self.all.push(seen);
+    }
+
+    fn extend(&mut self, seen: Option<Seen>) {
+        self.all.extend(seen);
+    }
+
+    fn tree(&mut self, at: &Snapshot, prefix: &[u8]) -> Result<(), String> {
+        const BESIDE: usize = 128;
+        for entry in pairs_under(at, prefix) {
+            self.bytes += entry.key.key.len() + entry.value.value.len() + BESIDE;
+            if self.bytes > MOST_TOLD {
+                let name = String::from_utf8_lossy(prefix);
+                return Err(format!(
+                    "failed to get tree {name:?}: the transaction would tell more than {MOST_TOLD} bytes; \
+                     ask for fewer trees at a time, or for this one with GET kv and ?recurse"
+                ));
+            }
+            self.all.push(Seen::Pair(entry.clone(), true));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Transact {
     pub(crate) ops: Vec<Op>,
@@ -75,7 +113,7 @@ impl Intent for Transact {
 
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<Self::Reply>, Rejection> {
         let mut steps = Steps::new(at, now);
-        let (mut seen, mut errors) = (Vec::new(), Vec::new());
+        let (mut seen, mut errors) = (Told::default(), Vec::new());
         for (op_index, op) in self.ops.iter().enumerate() {
             if let Err(what) = run(&mut steps, op, &mut seen) {
                 errors.push(OpError { op_index, what });
@@ -84,7 +122,7 @@ impl Intent for Transact {
         if !errors.is_empty() {
             return Ok(Planned { plan: Plan::default(), reply: Err(errors) });
         }
-        Ok(Planned { plan: steps.into_plan(), reply: Ok(seen) })
+        Ok(Planned { plan: steps.into_plan(), reply: Ok(seen.all) })
     }
 }
 
@@ -98,13 +136,13 @@ impl Transact {
     }
 }
 
-fn run(steps: &mut Steps<'_>, op: &Op, seen: &mut Vec<Seen>) -> Result<(), String> {
+fn run(steps: &mut Steps<'_>, op: &Op, seen: &mut Told) -> Result<(), String> {
     match op {
         Op::Pair(key, wish) => pair(steps, key, wish, seen),
         Op::Node(wish, node) => on_a_node(steps, *wish, node, seen),
         Op::Service(wish, node, body) => service(steps, *wish, node, body, seen),
         Op::Check(wish, node, body) => check(steps, *wish, node, body, seen),
-        Op::EndSession(id) => take(steps, &EndSession { id: id.clone() }).map(|_| ()),
+        Op::EndSession(end) => take(steps, end),
         Op::Nothing => Ok(()),
     }
 }
@@ -123,7 +161,7 @@ fn said(rejection: Rejection) -> String {
     }
 }
 
-fn pair(steps: &mut Steps<'_>, key: &Bytes, wish: &PairWish, seen: &mut Vec<Seen>) -> Result<(), String> {
+fn pair(steps: &mut Steps<'_>, key: &Bytes, wish: &PairWish, seen: &mut Told) -> Result<(), String> {
     let name = String::from_utf8_lossy(key).into_owned();
     let found = steps.so_far().entry(&pair_key(key)).cloned();
     let missing = |why: &str| Err(format!("{why}key {name:?} doesn't exist"));
@@ -160,9 +198,7 @@ fn pair(steps: &mut Steps<'_>, key: &Bytes, wish: &PairWish, seen: &mut Vec<Seen
         PairWish::GetOrEmpty => {
             seen.push(found.map_or_else(|| Seen::NoPair(key.clone()), |entry| Seen::Pair(entry, true)));
         }
-        PairWish::GetTree => {
-            seen.extend(pairs_under(steps.so_far(), key).map(|entry| Seen::Pair(entry.clone(), true)));
-        }
+        PairWish::GetTree => seen.tree(steps.so_far(), key)?,
         PairWish::CheckIndex(index) => match found {
             Some(entry) if entry.modified.0 == *index => seen.push(Seen::Pair(entry, false)),
             Some(entry) => {
@@ -197,7 +233,7 @@ fn is_stale(wish: Wish, is: u64) -> bool {
     }
 }
 
-fn on_a_node(steps: &mut Steps<'_>, wish: Wish, node: &Node, seen: &mut Vec<Seen>) -> Result<(), String> {
+fn on_a_node(steps: &mut Steps<'_>, wish: Wish, node: &Node, seen: &mut Told) -> Result<(), String> {
     let name = node.key.node.as_str();
     let facts = |at: &Snapshot| at.node(&node.key).map(|view| view.facts.clone());
     let before = facts(steps.so_far());
@@ -236,7 +272,7 @@ fn service(
     wish: Wish,
     node: &NodeKey,
     body: &ServiceBody,
-    seen: &mut Vec<Seen>,
+    seen: &mut Told,
 ) -> Result<(), String> {
     let id = if body.id.is_empty() { &body.service } else { &body.id };
     let find = |at: &Snapshot| on_node(at, Some(node), id).and_then(|key| at.instance(key)).cloned();
@@ -283,7 +319,7 @@ fn check(
     wish: Wish,
     node: &NodeKey,
     body: &CatalogCheck,
-    seen: &mut Vec<Seen>,
+    seen: &mut Told,
 ) -> Result<(), String> {
     let id = if body.check_id.is_empty() { &body.name } else { &body.check_id };
     let before = find_check(steps.so_far(), node, id).map(|check| check.key.clone());

@@ -69,8 +69,11 @@ async fn every_query_says_how_far_it_can_be_trusted() {
             assert_eq!(answer.headers[name], value, "{path} {name}");
         }
     }
-    let bad = world.get("/v1/catalog/nodes?max_stale=soon").await;
-    assert_eq!((bad.status, bad.text()), (StatusCode::BAD_REQUEST, "Invalid max_stale value \"soon\""));
+    for also in ["", "stale&", "consistent&", "stale&consistent&"] {
+        let bad = world.get(&format!("/v1/catalog/nodes?{also}max_stale=soon")).await;
+        let expected = (StatusCode::BAD_REQUEST, "Invalid max_stale value \"soon\"");
+        assert_eq!((bad.status, bad.text()), expected, "{also}");
+    }
 }
 
 #[tokio::test]
@@ -86,7 +89,6 @@ async fn another_datacenter_has_no_path_whatever_is_asked_of_it() {
         "/v1/query",
         "/v1/query/x/execute",
         "/v1/coordinate/nodes",
-        "/v1/event/list",
         "/v1/operator/raft/configuration",
         "/v1/snapshot",
         "/v1/config/service-defaults",
@@ -99,9 +101,13 @@ async fn another_datacenter_has_no_path_whatever_is_asked_of_it() {
         assert_ne!(&*own.body, b"No path to datacenter", "{path}");
     }
     // An agent answers for itself, and the list of datacenters is everyone's.
-    for path in
-        ["/v1/agent/self", "/v1/agent/services", "/v1/catalog/datacenters", "/v1/coordinate/datacenters"]
-    {
+    for path in [
+        "/v1/agent/self",
+        "/v1/agent/services",
+        "/v1/event/list",
+        "/v1/catalog/datacenters",
+        "/v1/coordinate/datacenters",
+    ] {
         assert_eq!(world.get(&format!("{path}?dc=nowhere")).await.status, StatusCode::OK, "{path}");
     }
 }

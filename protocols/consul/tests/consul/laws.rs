@@ -84,6 +84,7 @@ async fn an_instance_without_a_node_is_on_the_node_that_stands_for_them() {
         tags: Tags::default(),
         metadata: Metadata::new([("version".into(), "v1.2".into())]).unwrap(),
         weight: 1,
+        warning_weight: None,
         zone: Some("east-1".into()),
         lifecycle: Lifecycle::Draining,
         lease: None,

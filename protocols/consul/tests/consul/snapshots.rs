@@ -46,9 +46,12 @@ async fn what_was_saved_is_all_there_is_after_it_is_restored() {
     assert_eq!(world.put("/v1/snapshot", saved.body.clone()).await.status, StatusCode::OK);
     assert_eq!(world.get("/v1/catalog/services").await.index(), index);
     let other = world_with("node_name = 'there'").await;
+    let head = other.registry.head();
     assert_eq!(other.put("/v1/snapshot", saved.body.clone()).await.status, StatusCode::OK);
     assert_eq!(other.get("/v1/health/service/web").await.ok()[0]["Node"]["Node"], "here");
     assert!(other.get("/v1/catalog/node/there").await.ok()["Node"].is_object(), "it has its own node still");
+    assert_eq!(other.get("/v1/health/node/there").await.ok()[0]["CheckID"], "serfHealth");
+    assert_eq!(other.registry.head(), head.next(), "all of it is one commit, its own node included");
 }
 
 #[tokio::test]

@@ -182,3 +182,27 @@ async fn what_is_no_transaction_is_refused() {
     }
     assert_eq!(world.registry.head(), head);
 }
+
+/// Every operation may ask for a tree, and every tree may be all that is kept: the answer had no end.
+#[tokio::test]
+async fn trees_told_again_and_again_come_to_an_end() {
+    let world = world().await;
+    let value = "x".repeat(512 * 1024);
+    for n in 0..16 {
+        assert_eq!(world.put(&format!("/v1/kv/tree/{n}"), value.clone()).await.text(), "true");
+    }
+    let head = world.registry.head();
+    // As much as 128 of the largest values come to is told, and no more; what else was to be done is not.
+    let mut ops = vec![set("also", "eA==")];
+    ops.extend((0..9).map(|_| kv("get-tree", "tree/")));
+    let answer = world.txn(&json!(ops)).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    let errors = told["Errors"].as_array().unwrap();
+    assert!(told["Results"].is_null());
+    let at: Vec<_> = errors.iter().map(|error| error["OpIndex"].as_u64().unwrap()).collect();
+    assert_eq!(at, [8, 9]);
+    assert!(errors[0]["What"].as_str().unwrap().contains("more than 67108864 bytes"), "{errors:?}");
+    assert_eq!(world.registry.head(), head);
+    assert_eq!(world.txn(&json!([kv("get-tree", "tree/")])).await.status, StatusCode::OK);
+}

@@ -10,7 +10,7 @@ pub(crate) enum Transport {
 }
 
 /// Bytes of a datagram that everyone takes.
-const EVERYONE: u16 = 512;
+pub(crate) const EVERYONE: u16 = 512;
 /// Answers in a small datagram, whatever is configured.
 const MOST_IN_SMALL: usize = 8;
 /// Over TCP: bytes, answers, and answers that bring others along.
@@ -47,6 +47,14 @@ pub(crate) fn write(
         .finish();
 }
 
+/// Bytes of a message that whoever asked can take.
+pub(crate) fn most_bytes(query: &Query<'_>, transport: Transport, config: &Config) -> u16 {
+    match transport {
+        Transport::Tcp => u16::MAX,
+        Transport::Udp => query.edns.map_or(EVERYONE, |edns| edns.size).min(config.udp_bytes).max(EVERYONE),
+    }
+}
+
 fn bounds(query: &Query<'_>, transport: Transport, config: &Config) -> Bounds {
     use domain::base::iana::Rtype;
     match transport {
@@ -56,7 +64,7 @@ fn bounds(query: &Query<'_>, transport: Transport, config: &Config) -> Bounds {
         }
         Transport::Udp => {
             let asked = query.edns.map_or(0, |edns| edns.size);
-            let bytes = asked.min(config.udp_bytes).max(EVERYONE);
+            let bytes = most_bytes(query, transport, config);
             let answers = match asked <= EVERYONE {
                 true => config.udp_answer_limit.clamp(1, MOST_IN_SMALL),
                 false => TCP_ANSWERS,

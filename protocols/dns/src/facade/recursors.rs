@@ -27,8 +27,12 @@ impl Recursors {
         !self.servers.is_empty()
     }
 
-    /// What the first of them says that knows; None: none of them does.
-    pub(super) async fn ask(&self, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
+    /// What the first of them says that knows; None: none of them does. Over UDP it is told that no more than `most` bytes can be
+    /// taken, whatever the client says it could.
+    pub(super) async fn ask(&self, query: &[u8], transport: Transport, most: u16) -> Option<Vec<u8>> {
+        let mut query = query.to_vec();
+        relay::with_most(most, &mut query);
+        let query = &query;
         for server in &self.servers {
             let asked = async {
                 match transport {
@@ -47,8 +51,8 @@ impl Recursors {
     }
 }
 
-/// Longer than what any server sends that keeps to what it was told.
-const LONGEST: usize = 4096;
+/// Longer than any datagram: nothing of one is lost unseen, also of one that is longer than what its sender was told to send.
+const LONGEST: usize = u16::MAX as usize;
 
 async fn over_udp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let any: SocketAddr = match server {

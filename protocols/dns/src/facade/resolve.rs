@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::meters::Meters;
 use super::recursors::Recursors;
 use super::reverse::Reverse;
-use crate::answer::{Answer, Ground, MOST_BEHIND_ALIAS, Own, Transport, write};
+use crate::answer::{Answer, EVERYONE, Ground, MOST_BEHIND_ALIAS, Own, Transport, most_bytes, write};
 use crate::config::Config;
 use crate::names::{self, Zone};
 use crate::refusal::refusal;
@@ -165,7 +165,7 @@ impl State {
             let labels = target.labels();
             let Some((zone, below)) = self.zone(&labels) else {
                 let query = relay::ask(0, &target, qtype);
-                let said = self.recursors.ask(&query, Transport::Udp).await.unwrap_or_default();
+                let said = self.recursors.ask(&query, Transport::Udp, EVERYONE).await.unwrap_or_default();
                 found.extend(relay::trail(&said, &target, qtype, MOST_BEHIND_ALIAS));
                 break;
             };
@@ -181,14 +181,20 @@ impl State {
         let view = self.view()?;
         // The domain that is configured first: no domain was asked for.
         let zone = self.zones.iter().min_by_key(|zone| zone.index);
-        Ok(self.reverse.answer(&view, address, zone).await)
+        self.reverse.answer(&view, address, zone).await
     }
 
     async fn forward(&self, message: &[u8], query: &Query<'_>, transport: Transport, out: &mut Vec<u8>) {
         if !self.recursors.are_there() {
             return self.refuse(query, OptRcode::REFUSED, out);
         }
-        match self.recursors.ask(message, transport).await {
+        let most = most_bytes(query, transport, &self.config);
+        match self.recursors.ask(message, transport, most).await {
+            // Whoever wants all of it asks again over TCP.
+            Some(answer) if answer.len() > usize::from(most) => {
+                self.meters.forwarded.inc();
+                Reply::to(query, out).largest(most).flags(self.flags()).cut().finish();
+            }
             Some(answer) => {
                 self.meters.forwarded.inc();
                 out.extend_from_slice(&answer);

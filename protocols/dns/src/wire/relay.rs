@@ -27,6 +27,27 @@ pub(crate) fn with_id(id: u16, message: &mut [u8]) {
     }
 }
 
+/// The query as of someone who takes at most so many bytes in a datagram. Who says nothing about that takes what everyone does.
+pub(crate) fn with_most(bytes: u16, query: &mut [u8]) {
+    let Some(at) = opt(query) else { return };
+    let Some(place) = query.get_mut(at..).and_then(<[u8]>::first_chunk_mut) else { return };
+    *place = u16::from_be_bytes(*place).min(bytes).to_be_bytes();
+}
+
+/// Where a query says how many bytes it takes.
+fn opt(query: &[u8]) -> Option<usize> {
+    /// The owner, which is the root, and the type.
+    const BEFORE: usize = 3;
+    let mut records = Message::from_slice(query).ok()?.additional().ok()?;
+    loop {
+        let at = records.pos();
+        let record = records.next()?.ok()?;
+        if record.rtype() == Rtype::OPT {
+            return (query.get(at) == Some(&0)).then_some(at + BEFORE);
+        }
+    }
+}
+
 /// Whether `bytes` answer what was asked with this id.
 pub(crate) fn answers(bytes: &[u8], id: u16, asked: &[u8]) -> bool {
     let (Ok(answer), Ok(asked)) = (Message::from_slice(bytes), Message::from_slice(asked)) else {
@@ -115,6 +136,24 @@ mod tests {
     }
 
     #[test]
+    fn how_much_is_taken_is_said_anew_unless_it_was_less() {
+        let plain = ask(7, &name("web.example"), Rtype::A);
+        let with = |size: u16| {
+            let mut query = [plain.as_slice(), &[0, 0, 41], &size.to_be_bytes(), &[0; 6]].concat();
+            query[11] = 1;
+            query
+        };
+        for (said, most, expected) in [(4096, 1232, 1232), (600, 1232, 600), (65_535, 65_535, 65_535)] {
+            let mut query = with(said);
+            with_most(most, &mut query);
+            assert_eq!(query, with(expected));
+        }
+        let mut silent = plain.clone();
+        with_most(512, &mut silent);
+        assert_eq!(silent, plain);
+    }
+
+    #[test]
     fn aliases_are_followed_and_what_is_beside_the_way_is_left() {
         let (next, address) = (name("next.example"), Data::Address("10.0.0.1".parse().unwrap()));
         let said = answer(&[
@@ -137,6 +176,7 @@ mod tests {
             answers(&bytes, 7, &asked);
             settles(&bytes);
             trail(&bytes, &name("web.example"), Rtype::ANY, 32);
+            with_most(512, &mut bytes.clone());
         }
     }
 }

@@ -113,6 +113,12 @@ impl<'a> Reply<'a> {
         self
     }
 
+    /// Says that something was left out.
+    pub(crate) fn cut(mut self) -> Reply<'a> {
+        self.header.set_tc(true);
+        self
+    }
+
     /// Writes as much as fits, in the order of `chosen`. One answer always stays.
     pub(crate) fn sections(mut self, sections: Sections<'_>, chosen: &[usize], bounds: Bounds) -> Reply<'a> {
         let limit = self.base + bounds.bytes.saturating_sub(self.edns_size());

@@ -8,9 +8,10 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::dns::support::{query, some, told, world, world_with};
+use crate::dns::support::{answers, query, some, told, world, world_with};
 
-/// A server that knows `*.example.com`, and of those `a` only as another name of `b`; it fails for all other names.
+/// A server that knows `*.example.com`, and of those `a` only as another name of `b`; it fails for all other names. Of `size` it gives the
+/// size that it was told it may send, and of `big` it tells more than that.
 fn said(asked: &[u8]) -> Vec<u8> {
     let asked = Message::from_vec(asked).unwrap();
     let question = asked.queries[0].clone();
@@ -25,7 +26,16 @@ fn said(asked: &[u8]) -> Vec<u8> {
         said.metadata.response_code = ResponseCode::ServFail;
     } else if question.query_type() == RecordType::A {
         let owner = if name == "a.example.com." { b } else { question.name().clone() };
-        said.add_answer(Record::from_rdata(owner, 30, RData::A(A::new(192, 0, 2, 7))));
+        let [high, low] = asked.edns.as_ref().map_or(0, |edns| edns.max_payload()).to_be_bytes();
+        match name.as_str() {
+            "size.example.com." => {
+                said.add_answer(Record::from_rdata(owner, 30, RData::A(A::new(192, 0, high, low))))
+            }
+            "big.example.com." => said.add_answers(
+                (0..200).map(|n| Record::from_rdata(owner.clone(), 30, RData::A(A::new(192, 0, 3, n)))),
+            ),
+            _ => said.add_answer(Record::from_rdata(owner, 30, RData::A(A::new(192, 0, 2, 7)))),
+        };
     }
     said.add_query(question);
     said.to_vec().unwrap()
@@ -91,6 +101,27 @@ async fn names_of_other_domains_are_asked_of_others() {
         .await;
     // Own names are not asked of anyone.
     world.check("web.service.consul A", "NoError aa ra\n= web.service.consul. 0 A 10.0.0.1").await;
+}
+
+/// What a client said that it takes was passed on, whatever `udp_bytes` allows, and longer answers arrived with their ends cut off.
+#[tokio::test]
+async fn answers_of_others_are_no_longer_than_our_own() {
+    let recursor = recursor().await;
+    let world = world_with(&format!("recursors = ['{recursor}']\nudp_bytes = 1000")).await;
+    for (says, told) in
+        [(None, 0), (Some(600), 600), (Some(1000), 1000), (Some(4096), 1000), (Some(u16::MAX), 1000)]
+    {
+        let answer = world.udp(&query("size.example.com A", says).to_vec().unwrap()).await;
+        let [high, low] = u16::to_be_bytes(told);
+        assert_eq!(answers(&answer), [format!("192.0.{high}.{low}")], "{says:?}");
+        let raw = world.udp_raw(&query("big.example.com A", says).to_vec().unwrap()).await;
+        let answer = Message::from_vec(&raw).unwrap();
+        assert!(raw.len() <= 1000);
+        assert_eq!((answer.metadata.truncation, answer.answers.len()), (true, 0), "{says:?}");
+        assert_eq!(answer.queries[0].name().to_string(), "big.example.com.");
+    }
+    let whole = world.ask_tcp("big.example.com A").await;
+    assert_eq!((whole.metadata.truncation, whole.answers.len()), (false, 200));
 }
 
 #[tokio::test]

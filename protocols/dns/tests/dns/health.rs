@@ -3,7 +3,7 @@
 use switchboard_model::{Lifecycle, Status};
 
 use crate::dns::names::NONE;
-use crate::dns::support::{World, answers, some, world, world_with};
+use crate::dns::support::{Some as Registered, World, answers, some, world, world_with};
 
 async fn of_every_health(world: &World) {
     for (address, lifecycle, status) in [
@@ -30,6 +30,23 @@ async fn warnings_are_told_of_and_what_is_worse_is_not() {
         assert_eq!(answers(&world.ask(name).await), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     }
     assert_eq!(world.ask("web.service.consul SRV").await.answers.len(), 3);
+}
+
+/// Consul's clients give an instance another share while it warns, and balance by what SRV records say.
+#[tokio::test]
+async fn an_instance_with_warnings_has_the_weight_that_it_has_with_warnings() {
+    let world = world().await;
+    for (address, status, warning_weight) in [
+        ("10.0.0.1", Some(Status::Passing), Some(3)),
+        ("10.0.0.2", Some(Status::Warning), Some(3)),
+        ("10.0.0.3", Some(Status::Warning), Some(0)),
+        ("10.0.0.4", Some(Status::Warning), None),
+    ] {
+        world.register(Registered { weight: 10, warning_weight, status, ..some("web", address) }).await;
+    }
+    let said = answers(&world.ask("web.service.consul SRV").await);
+    let names = ["1 0 80 0a000003", "1 10 80 0a000001", "1 10 80 0a000004", "1 3 80 0a000002"];
+    assert_eq!(said, names.map(|name| format!("{name}.addr.dc1.consul.")));
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ pub(crate) struct Some {
     pub(crate) ports: Vec<(&'static str, u16)>,
     pub(crate) tags: Vec<&'static str>,
     pub(crate) weight: u32,
+    pub(crate) warning_weight: Option<u32>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) status: Option<Status>,
 }
@@ -88,6 +89,7 @@ pub(crate) fn some(service: &'static str, address: &str) -> Some {
         ports: vec![("", 80)],
         tags: Vec::new(),
         weight: 1,
+        warning_weight: None,
         lifecycle: Lifecycle::Up,
         status: None,
     }
@@ -110,6 +112,7 @@ impl World {
             tags: Tags::new(some.tags.into_iter().map(Into::into)).unwrap(),
             metadata: Metadata::default(),
             weight: some.weight,
+            warning_weight: some.warning_weight,
             zone: None,
             lifecycle: some.lifecycle,
             lease: None,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 
-use super::{Shared, State};
+use super::{Shared, State, client};
 use crate::refusal;
 use crate::wire::etcdserverpb as pb;
 use crate::wire::etcdserverpb::cluster_server::Cluster;
@@ -28,8 +28,9 @@ impl State {
 impl Cluster for Shared {
     async fn member_add(
         &self,
-        _: Request<pb::MemberAddRequest>,
+        request: Request<pb::MemberAddRequest>,
     ) -> Result<Response<pb::MemberAddResponse>, Status> {
+        self.root(&client(&request))?;
         Err(refusal::NOT_ENOUGH_MEMBERS.into())
     }
 
@@ -37,6 +38,7 @@ impl Cluster for Shared {
         &self,
         request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Response<pb::MemberRemoveResponse>, Status> {
+        self.root(&client(&request))?;
         let known = self.is_member(request.get_ref().id);
         Err(if known { refusal::NOT_ENOUGH_MEMBERS } else { refusal::MEMBER_NOT_FOUND }.into())
     }
@@ -45,14 +47,16 @@ impl Cluster for Shared {
         &self,
         request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Response<pb::MemberUpdateResponse>, Status> {
+        self.root(&client(&request))?;
         let known = self.is_member(request.get_ref().id);
         Err(if known { refusal::NOT_CAPABLE } else { refusal::MEMBER_NOT_FOUND }.into())
     }
 
     async fn member_list(
         &self,
-        _: Request<pb::MemberListRequest>,
+        request: Request<pb::MemberListRequest>,
     ) -> Result<Response<pb::MemberListResponse>, Status> {
+        self.known(&client(&request))?;
         let header = Some(self.bare_header());
         Ok(Response::new(pb::MemberListResponse { header, members: self.members() }))
     }
@@ -61,6 +65,7 @@ impl Cluster for Shared {
         &self,
         request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Response<pb::MemberPromoteResponse>, Status> {
+        self.root(&client(&request))?;
         let known = self.is_member(request.get_ref().id);
         Err(if known { refusal::NOT_A_LEARNER } else { refusal::MEMBER_NOT_FOUND }.into())
     }

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use futures_util::stream::{self, Stream};
 use prost::Message;
 use switchboard_model::Revision;
-use switchboard_registry::Caller;
 use tonic::{Request, Response, Status};
 
-use super::{Shared, State, caller};
+use super::{Client, Shared, State, client};
 use crate::lens::range::KeyRange;
 use crate::plan::apply::{self, Apply, Pasts, stamp};
 use crate::plan::check;
@@ -26,12 +25,13 @@ const PIECE: usize = 1024 * 1024;
 impl State {
     pub(crate) async fn range(
         &self,
-        caller: &Caller,
+        client: &Client,
         request: &pb::RangeRequest,
     ) -> Result<pb::RangeResponse, Refusal> {
         check::range(request)?;
-        let newest = self.context.registry.view(caller)?;
-        let view = self.view_at(caller, &newest, request.revision).await?;
+        let newest = self.context.registry.view(client)?;
+        self.rights(client, &newest)?.to_read(&request.key, &request.range_end)?;
+        let view = self.view_at(client, &newest, request.revision).await?;
         let range = KeyRange::from_wire(&request.key, &request.range_end);
         let found = find(request, self.keys(&view).range(&range));
         // Whatever was read, the header says how new the store is.
@@ -39,36 +39,39 @@ impl State {
     }
 
     /// Makes a checked request come true in one commit.
-    pub(crate) async fn apply(&self, caller: &Caller, request: Op) -> Result<Done, Refusal> {
+    pub(crate) async fn apply(&self, client: &Client, request: Op) -> Result<Done, Refusal> {
         let pasts = match &request {
-            Op::RequestTxn(txn) => self.pasts(caller, txn).await?,
+            Op::RequestTxn(txn) => self.pasts(client, txn).await?,
             Op::RequestRange(_) | Op::RequestPut(_) | Op::RequestDeleteRange(_) => Pasts::default(),
         };
         if let Op::RequestTxn(txn) = &request
             && !apply::writes(txn)
         {
-            let view = self.context.registry.view(caller)?;
+            let view = self.context.registry.view(client)?;
+            self.rights(client, &view)?.to_ask(self.keys(&view), &request)?;
             let now = self.context.registry.now();
             let mut done = Done::ResponseTxn(apply::read(&view, now, &self.projections, &pasts, txn)?);
             stamp(&mut done, self.bare_header(), view.revision());
             return Ok(done);
         }
-        let intent = Apply { request, projections: self.projections.clone(), pasts };
-        let committed = self.context.registry.submit(caller, intent).await?;
+        let who = self.who_now(client)?;
+        let intent = Apply { who, request, projections: self.projections.clone(), pasts };
+        let committed = self.context.registry.submit(client, intent).await?;
+        self.watchers_first().await;
         let mut done = committed.reply?;
         stamp(&mut done, self.bare_header(), committed.revision);
         Ok(done)
     }
 
     /// The earlier revisions that a transaction reads: looked up before it is planned, because planning waits for nothing.
-    async fn pasts(&self, caller: &Caller, txn: &pb::TxnRequest) -> Result<Pasts, Refusal> {
+    async fn pasts(&self, client: &Client, txn: &pb::TxnRequest) -> Result<Pasts, Refusal> {
         let mut wanted = Vec::new();
         apply::revisions(txn, &mut wanted);
         let mut found = HashMap::new();
         if !wanted.is_empty() {
-            let newest = self.context.registry.view(caller)?;
+            let newest = self.context.registry.view(client)?;
             for revision in wanted {
-                found.insert(revision, self.view_at(caller, &newest, revision).await);
+                found.insert(revision, self.view_at(client, &newest, revision).await);
             }
         }
         Ok(Pasts(found))
@@ -76,11 +79,11 @@ impl State {
 
     pub(crate) async fn put(
         &self,
-        caller: &Caller,
+        client: &Client,
         request: pb::PutRequest,
     ) -> Result<pb::PutResponse, Refusal> {
         check::put(&request)?;
-        match self.apply(caller, Op::RequestPut(request)).await? {
+        match self.apply(client, Op::RequestPut(request)).await? {
             Done::ResponsePut(response) => Ok(response),
             other => Err(mixed_up(&other)),
         }
@@ -88,11 +91,11 @@ impl State {
 
     pub(crate) async fn delete(
         &self,
-        caller: &Caller,
+        client: &Client,
         request: pb::DeleteRangeRequest,
     ) -> Result<pb::DeleteRangeResponse, Refusal> {
         check::delete(&request)?;
-        match self.apply(caller, Op::RequestDeleteRange(request)).await? {
+        match self.apply(client, Op::RequestDeleteRange(request)).await? {
             Done::ResponseDeleteRange(response) => Ok(response),
             other => Err(mixed_up(&other)),
         }
@@ -100,11 +103,11 @@ impl State {
 
     pub(crate) async fn txn(
         &self,
-        caller: &Caller,
+        client: &Client,
         request: pb::TxnRequest,
     ) -> Result<pb::TxnResponse, Refusal> {
         check::txn(&request)?;
-        match self.apply(caller, Op::RequestTxn(request)).await? {
+        match self.apply(client, Op::RequestTxn(request)).await? {
             Done::ResponseTxn(response) => Ok(response),
             other => Err(mixed_up(&other)),
         }
@@ -124,37 +127,38 @@ impl Kv for Shared {
     type RangeStreamStream = Pieces<pb::RangeStreamResponse>;
 
     async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
-        Ok(Response::new(State::range(self, &caller(&request), request.get_ref()).await?))
+        Ok(Response::new(State::range(self, &client(&request), request.get_ref()).await?))
     }
 
     async fn range_stream(
         &self,
         request: Request<pb::RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        let whole = State::range(self, &caller(&request), request.get_ref()).await?;
+        let whole = State::range(self, &client(&request), request.get_ref()).await?;
         Ok(Response::new(Box::pin(stream::iter(pieces(whole).into_iter().map(Ok)))))
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
-        Ok(Response::new(State::put(self, &caller(&request), request.into_inner()).await?))
+        Ok(Response::new(State::put(self, &client(&request), request.into_inner()).await?))
     }
 
     async fn delete_range(
         &self,
         request: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        Ok(Response::new(State::delete(self, &caller(&request), request.into_inner()).await?))
+        Ok(Response::new(State::delete(self, &client(&request), request.into_inner()).await?))
     }
 
     async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
-        Ok(Response::new(State::txn(self, &caller(&request), request.into_inner()).await?))
+        Ok(Response::new(State::txn(self, &client(&request), request.into_inner()).await?))
     }
 
     async fn compact(
         &self,
         request: Request<pb::CompactionRequest>,
     ) -> Result<Response<pb::CompactionResponse>, Status> {
-        let caller = caller(&request);
+        let client = client(&request);
+        self.root(&client)?;
         let revision = request.get_ref().revision;
         let compacted = match self.compact_revision() {
             0 => -1,
@@ -170,7 +174,7 @@ impl Kv for Shared {
         }
         // The compacted revision itself can still be read and watched.
         let through = Revision(wanted.0.saturating_sub(1));
-        self.context.registry.compact(&caller, through).await.map_err(Refusal::from)?;
+        self.context.registry.compact(&client, through).await.map_err(Refusal::from)?;
         self.compacted.fetch_max(revision, Ordering::AcqRel);
         Ok(Response::new(pb::CompactionResponse { header: Some(self.current_header()) }))
     }

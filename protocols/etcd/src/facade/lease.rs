@@ -2,16 +2,16 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::Stream;
 use switchboard_model::{Lease, LeaseId, OnExpiry, Rejection};
-use switchboard_registry::plan::{Grant, Revoke};
-use switchboard_registry::{Caller, Held, Renewed};
+use switchboard_registry::Renewed;
+use switchboard_registry::plan::Grant;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Shared, State, caller};
+use super::{Client, Shared, State, client};
 use crate::lens::{lease_from_wire, lease_to_wire};
+use crate::plan::revoke::RevokeFor;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
 use crate::wire::etcdserverpb::lease_server::Lease as LeaseService;
@@ -21,7 +21,8 @@ const SHORTEST: i64 = 2;
 const LONGEST: i64 = 9_000_000_000;
 
 impl State {
-    pub(crate) async fn grant(&self, caller: &Caller, ttl: i64, id: i64) -> Result<(LeaseId, i64), Refusal> {
+    pub(crate) async fn grant(&self, client: &Client, ttl: i64, id: i64) -> Result<(LeaseId, i64), Refusal> {
+        self.known(client)?;
         if ttl > LONGEST {
             return Err(refusal::TTL_TOO_LARGE);
         }
@@ -32,24 +33,27 @@ impl State {
             ttl: Duration::from_secs(ttl.unsigned_abs()),
             on_expiry: OnExpiry::Delete,
         };
-        let granted = self.context.registry.submit(caller, grant).await?;
+        let granted = self.context.registry.submit(client, grant).await?;
         Ok((granted.reply, ttl))
     }
 
     /// The TTL that the lease has again; 0: there is no such lease any more.
-    async fn renew(&self, caller: &Caller, id: i64) -> Result<i64, Refusal> {
-        let Some(id) = lease_from_wire(id) else { return Ok(0) };
+    async fn renew(&self, client: &Client, id: i64) -> Result<i64, Refusal> {
         let registry = &self.context.registry;
+        let view = registry.view(client)?;
+        let who = self.who(client, &view)?;
+        who.is_known(&view)?;
+        let Some(id) = lease_from_wire(id) else { return Ok(0) };
+        who.rights(&view).to_use_lease(self.keys(&view), id)?;
         let ttl = match registry.renew(id) {
             Ok(Renewed::Kept { ttl }) => ttl,
             Ok(Renewed::Late { .. }) => {
-                let view = registry.view(caller)?;
                 // What is deleted on expiry does not come back; what lapsed does.
                 let lapses = view.lease(id).is_some_and(|it| it.lease.on_expiry != OnExpiry::Delete);
                 if !lapses {
                     return Ok(0);
                 }
-                registry.keep_alive(caller, id).await?
+                registry.keep_alive(client, id).await?
             }
             Err(Rejection::NotFound { .. }) => return Ok(0),
             Err(rejection) => return Err(rejection.into()),
@@ -59,24 +63,12 @@ impl State {
 
     pub(crate) async fn keep_alive(
         &self,
-        caller: &Caller,
+        client: &Client,
         request: &pb::LeaseKeepAliveRequest,
     ) -> Result<pb::LeaseKeepAliveResponse, Refusal> {
         let header = Some(self.current_header());
-        let ttl = self.renew(caller, request.id).await?;
+        let ttl = self.renew(client, request.id).await?;
         Ok(pb::LeaseKeepAliveResponse { header, id: request.id, ttl })
-    }
-
-    /// The keys that live by a lease, in order.
-    fn keys_of(&self, view: &switchboard_registry::View, id: LeaseId) -> Vec<Bytes> {
-        let held = view.lease(id).into_iter().flat_map(|lease| lease.holds.iter());
-        let key = |held: &Held| match held {
-            Held::Entry(key) => (*key.keyspace == *crate::lens::keyspace()).then(|| key.key.clone()),
-            Held::Instance(key) => self.projections.0.iter().find_map(|by| by.write(key)),
-        };
-        let mut keys: Vec<Bytes> = held.filter_map(key).collect();
-        keys.sort();
-        keys
     }
 }
 
@@ -95,9 +87,9 @@ impl LeaseService for Shared {
         &self,
         request: Request<pb::LeaseGrantRequest>,
     ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
-        let caller = caller(&request);
+        let client = client(&request);
         let pb::LeaseGrantRequest { ttl, id } = request.into_inner();
-        let (id, ttl) = self.grant(&caller, ttl, id).await?;
+        let (id, ttl) = self.grant(&client, ttl, id).await?;
         let header = Some(self.current_header());
         let id = lease_to_wire(Some(id));
         Ok(Response::new(pb::LeaseGrantResponse { header, id, ttl, error: String::new() }))
@@ -107,9 +99,15 @@ impl LeaseService for Shared {
         &self,
         request: Request<pb::LeaseRevokeRequest>,
     ) -> Result<Response<pb::LeaseRevokeResponse>, Status> {
+        let client = client(&request);
+        let view = self.context.registry.view(&client).map_err(Refusal::from)?;
+        let who = self.who(&client, &view)?;
+        who.is_known(&view)?;
         let id = lease_from_wire(request.get_ref().id).ok_or(refusal::LEASE_NOT_FOUND)?;
-        let revoked = self.context.registry.submit(&caller(&request), Revoke { id }).await;
-        let revision = revoked.map_err(Refusal::from)?.revision;
+        let revoke = RevokeFor { who, lease: id, projections: self.projections.clone() };
+        let revoked = self.context.registry.submit(&client, revoke).await.map_err(Refusal::from)?;
+        revoked.reply?;
+        let revision = revoked.revision;
         Ok(Response::new(pb::LeaseRevokeResponse { header: Some(self.header(revision)) }))
     }
 
@@ -117,11 +115,12 @@ impl LeaseService for Shared {
         &self,
         request: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Beats>, Status> {
-        let (state, caller, stop) = (self.clone(), caller(&request), self.context.stop.clone());
+        let (state, client, stop) = (self.clone(), client(&request), self.context.stop.clone());
         let stopped = async move { stop.cancelled().await };
         let beats = request.into_inner().take_until(stopped).then(move |asked| {
             let state = state.clone();
-            async move { Ok(State::keep_alive(&state, &caller, &asked?).await?) }
+            let client = client.clone();
+            async move { Ok(State::keep_alive(&state, &client, &asked?).await?) }
         });
         Ok(Response::new(Box::pin(beats)))
     }
@@ -131,17 +130,23 @@ impl LeaseService for Shared {
         request: Request<pb::LeaseTimeToLiveRequest>,
     ) -> Result<Response<pb::LeaseTimeToLiveResponse>, Status> {
         let pb::LeaseTimeToLiveRequest { id, keys } = *request.get_ref();
-        let view = self.context.registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let client = client(&request);
+        let view = self.context.registry.view(&client).map_err(Refusal::from)?;
+        let who = self.who(&client, &view)?;
+        who.is_known(&view)?;
         let header = Some(self.header(view.revision()));
         let unknown =
             pb::LeaseTimeToLiveResponse { header, id, ttl: -1, ..pb::LeaseTimeToLiveResponse::default() };
         let Some(lease) = lease_from_wire(id) else { return Ok(Response::new(unknown)) };
         let Some(kept) = view.lease(lease) else { return Ok(Response::new(unknown)) };
+        if keys {
+            who.rights(&view).to_read_lease(self.keys(&view), lease)?;
+        }
         let left = self.context.registry.remaining(lease).unwrap_or_default();
         let found = pb::LeaseTimeToLiveResponse {
             ttl: seconds(left),
             granted_ttl: seconds(kept.lease.ttl),
-            keys: if keys { self.keys_of(&view, lease) } else { Vec::new() },
+            keys: if keys { self.keys(&view).of_lease(lease) } else { Vec::new() },
             ..unknown
         };
         Ok(Response::new(found))
@@ -153,10 +158,17 @@ impl LeaseService for Shared {
         request: Request<pb::LeaseLeasesRequest>,
     ) -> Result<Response<pb::LeaseLeasesResponse>, Status> {
         let registry = &self.context.registry;
-        let view = registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let client = client(&request);
+        let view = registry.view(&client).map_err(Refusal::from)?;
+        let who = self.who(&client, &view)?;
+        who.is_known(&view)?;
+        let rights = who.rights(&view);
         let granted = view.leases(std::ops::Bound::Unbounded).filter(|it| !it.lease.implicit);
         let mut leases: Vec<(Option<Duration>, LeaseId)> =
             granted.map(|it| (registry.remaining(it.lease.id), it.lease.id)).collect();
+        for (_, lease) in &leases {
+            rights.to_read_lease(self.keys(&view), *lease)?;
+        }
         leases.sort();
         let leases = leases.into_iter().map(|(_, id)| pb::LeaseStatus { id: lease_to_wire(Some(id)) });
         let header = Some(self.header(view.revision()));

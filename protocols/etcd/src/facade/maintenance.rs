@@ -8,7 +8,7 @@ use switchboard_model::Revision;
 use switchboard_registry::View;
 use tonic::{Request, Response, Status};
 
-use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, caller};
+use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, client};
 use crate::lens::range::{End, KeyRange};
 use crate::lens::{entry_key, revision_to_wire};
 use crate::refusal::{self, Refusal};
@@ -50,8 +50,13 @@ impl Maintenance for Shared {
 
     /// There are no alarms: a store that cannot take writes says so to those who write.
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
-        let header = Some(self.current_header());
-        match AlarmAction::try_from(request.get_ref().action) {
+        let (header, client) = (Some(self.current_header()), client(&request));
+        let action = AlarmAction::try_from(request.get_ref().action);
+        match action {
+            Ok(AlarmAction::Get) => self.known(&client)?,
+            _ => self.root(&client)?,
+        }
+        match action {
             Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
                 Ok(Response::new(pb::AlarmResponse { header, alarms: Vec::new() }))
             }
@@ -63,7 +68,9 @@ impl Maintenance for Shared {
         &self,
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusResponse>, Status> {
-        let view = self.context.registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let client = client(&request);
+        self.known(&client)?;
+        let view = self.context.registry.view(&client).map_err(Refusal::from)?;
         let size = State::size(&view);
         let index = view.revision().0;
         Ok(Response::new(pb::StatusResponse {
@@ -86,13 +93,16 @@ impl Maintenance for Shared {
     /// There is nothing to do: the store looks after its own file.
     async fn defragment(
         &self,
-        _: Request<pb::DefragmentRequest>,
+        request: Request<pb::DefragmentRequest>,
     ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        self.root(&client(&request))?;
         Ok(Response::new(pb::DefragmentResponse { header: None }))
     }
 
     async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
-        let view = self.context.registry.view(&caller(&request)).map_err(Refusal::from)?;
+        let client = client(&request);
+        self.root(&client)?;
+        let view = self.context.registry.view(&client).map_err(Refusal::from)?;
         let header = Some(self.header(view.revision()));
         Ok(Response::new(pb::HashResponse { header, hash: State::hash(self, &view) }))
     }
@@ -101,9 +111,10 @@ impl Maintenance for Shared {
         &self,
         request: Request<pb::HashKvRequest>,
     ) -> Result<Response<pb::HashKvResponse>, Status> {
-        let caller = caller(&request);
-        let newest = self.context.registry.view(&caller).map_err(Refusal::from)?;
-        let view = self.view_at(&caller, &newest, request.get_ref().revision).await?;
+        let client = client(&request);
+        self.root(&client)?;
+        let newest = self.context.registry.view(&client).map_err(Refusal::from)?;
+        let view = self.view_at(&client, &newest, request.get_ref().revision).await?;
         let compacted = match self.compact_revision() {
             0 => -1,
             compacted => compacted,
@@ -116,7 +127,8 @@ impl Maintenance for Shared {
         }))
     }
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Pieces>, Status> {
+    async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Pieces>, Status> {
+        self.root(&client(&request))?;
         Err(refusal::SNAPSHOT_UNSUPPORTED.into())
     }
 
@@ -124,16 +136,19 @@ impl Maintenance for Shared {
         &self,
         request: Request<pb::MoveLeaderRequest>,
     ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        self.root(&client(&request))?;
         if request.get_ref().target_id != self.identity.member_id {
             return Err(refusal::BAD_TRANSFEREE.into());
         }
-        Ok(Response::new(pb::MoveLeaderResponse { header: Some(self.current_header()) }))
+        // As etcd answers it: with nothing, not even a header.
+        Ok(Response::new(pb::MoveLeaderResponse { header: None }))
     }
 
     async fn downgrade(
         &self,
         request: Request<pb::DowngradeRequest>,
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        self.root(&client(&request))?;
         let pb::DowngradeRequest { action, version } = request.get_ref();
         let is_version =
             version.split('.').count() == 3 && version.split('.').all(|part| part.parse::<u32>().is_ok());

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use switchboard_model::Revision;
-use switchboard_registry::Caller;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::watch::feed::{End, Feed};
-use super::{Shared, State};
+use super::{Client, Shared, State};
 use crate::lens::event::events;
 use crate::lens::range::{End as RangeEnd, KeyRange, after_prefix};
 use crate::refusal::Refusal;
@@ -24,7 +23,7 @@ const SESSION: i64 = 60;
 /// A place in line. Whoever gives up waiting leaves it.
 pub(super) struct Place {
     state: Shared,
-    caller: Caller,
+    client: Client,
     pub(super) key: Bytes,
     pub(super) created: i64,
     pub(super) lease: i64,
@@ -45,10 +44,11 @@ impl Drop for Place {
         if self.kept {
             return;
         }
-        let (state, caller) = (self.state.clone(), self.caller);
+        // Whoever gave up was let in once; whether its token is still good does not matter for leaving.
+        let (state, client) = (self.state.clone(), self.client.clone().itself());
         let request = pb::DeleteRangeRequest { key: self.key.clone(), ..pb::DeleteRangeRequest::default() };
         tokio::spawn(async move {
-            if let Err(refusal) = State::delete(&state, &caller, request).await {
+            if let Err(refusal) = State::delete(&state, &client, request).await {
                 tracing::debug!(why = %refusal.text, "a place in line could not be left; its lease ends it");
             }
         });
@@ -68,6 +68,11 @@ pub(super) fn created_at(key: &Bytes, revision: i64) -> pb::Compare {
     }
 }
 
+/// etcd stands in line by a client of its own, and a refusal loses its code on the way through that.
+pub(super) fn without_code(refusal: Refusal) -> Status {
+    Status::new(Code::Unknown, refusal.text)
+}
+
 pub(super) fn op(request: Op) -> pb::RequestOp {
     pb::RequestOp { request: Some(request) }
 }
@@ -76,13 +81,13 @@ impl Shared {
     /// Takes a place, or finds the one that this lease has.
     pub(super) async fn join(
         &self,
-        caller: &Caller,
+        client: &Client,
         name: &[u8],
         lease: i64,
         value: Bytes,
     ) -> Result<Place, Refusal> {
         let lease = match lease {
-            0 => crate::lens::lease_to_wire(Some(self.grant(caller, SESSION, 0).await?.0)),
+            0 => crate::lens::lease_to_wire(Some(self.grant(client, SESSION, 0).await?.0)),
             given => given,
         };
         let key: Bytes = [name, b"/", format!("{lease:x}").as_bytes()].concat().into();
@@ -93,7 +98,7 @@ impl Shared {
             success: vec![op(Op::RequestPut(put))],
             failure: vec![op(Op::RequestRange(get))],
         };
-        let done = self.txn(caller, request).await?;
+        let done = self.txn(client, request).await?;
         let found = match done.responses.into_iter().next().and_then(|op| op.response) {
             Some(Done::ResponseRange(found)) => found.kvs.into_iter().next(),
             _ => None,
@@ -101,7 +106,7 @@ impl Shared {
         let now = done.header.map_or(0, |header| header.revision);
         let created = found.as_ref().map_or(now, |kv| kv.create_revision);
         let kept = found.is_some();
-        Ok(Place { state: self.clone(), caller: *caller, key, created, lease, found, kept })
+        Ok(Place { state: self.clone(), client: client.clone(), key, created, lease, found, kept })
     }
 
     /// Waits until everyone who came earlier has left.
@@ -109,13 +114,13 @@ impl Shared {
         let prefix = prefix_of(name);
         loop {
             let before = self
-                .one_of(&place.caller, &prefix, SortOrder::Descend, place.created.saturating_sub(1))
+                .one_of(&place.client, &prefix, SortOrder::Descend, place.created.saturating_sub(1))
                 .await?;
             let (Some(before), revision) = before else { break };
-            self.gone(&place.caller, before.key, revision).await?;
+            self.gone(&place.client, before.key, revision).await?;
         }
         let get = pb::RangeRequest { key: place.key.clone(), ..pb::RangeRequest::default() };
-        let ours = State::range(self, &place.caller, &get).await?;
+        let ours = State::range(self, &place.client, &get).await?;
         match ours.kvs.first() {
             Some(kv) if kv.create_revision == place.created => Ok(()),
             _ => Err(Refusal::new(Code::Unknown, "mutex: session is expired")),
@@ -125,7 +130,7 @@ impl Shared {
     /// The oldest or the newest key of the line, and the revision as of which it is that.
     pub(super) async fn one_of(
         &self,
-        caller: &Caller,
+        client: &Client,
         prefix: &[u8],
         order: SortOrder,
         max_create_revision: i64,
@@ -139,7 +144,7 @@ impl Shared {
             max_create_revision,
             ..pb::RangeRequest::default()
         };
-        let found = State::range(self, caller, &request).await?;
+        let found = State::range(self, client, &request).await?;
         let revision = found.header.map_or(0, |header| header.revision);
         let revision = Revision(u64::try_from(revision).unwrap_or(0));
         Ok((found.kvs.into_iter().next(), revision))
@@ -147,17 +152,19 @@ impl Shared {
 
     pub(super) fn follow(
         &self,
-        caller: &Caller,
+        client: &Client,
         range: KeyRange,
         after: Revision,
     ) -> Result<Following, Refusal> {
+        let view = self.context.registry.view(client)?;
+        self.rights(client, &view)?.to_read_range(&range)?;
         let selector = self.projections.selector(&range);
-        let feed = Feed::open(self.context.registry.clone(), *caller, selector, after)?;
+        let feed = Feed::open(self.context.registry.clone(), **client, selector, after)?;
         Ok(Following { state: self.clone(), range, feed, told: Vec::new().into_iter() })
     }
 
-    async fn gone(&self, caller: &Caller, key: Bytes, after: Revision) -> Result<(), Refusal> {
-        let mut following = self.follow(caller, KeyRange { start: key, end: RangeEnd::Only }, after)?;
+    async fn gone(&self, client: &Client, key: Bytes, after: Revision) -> Result<(), Refusal> {
+        let mut following = self.follow(client, KeyRange { start: key, end: RangeEnd::Only }, after)?;
         loop {
             if following.next().await?.r#type == i32::from(EventType::Delete) {
                 return Ok(());

@@ -6,19 +6,19 @@ mod watcher;
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::Stream;
 use switchboard_model::Revision;
-use switchboard_registry::Caller;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Shared, caller};
+use super::{Client, Shared, client};
 use crate::lens::range::KeyRange;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
@@ -44,32 +44,39 @@ impl WatchService for Shared {
         &self,
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = caller(&request);
-        Ok(Response::new(Box::pin(open(self.clone(), caller, request.into_inner()))))
+        let client = client(&request);
+        Ok(Response::new(Box::pin(open(self.clone(), client, request.into_inner()))))
     }
 }
 
 /// Serves what is asked on `asked` until nobody reads the answers any more. That nothing more is asked ends nothing.
 pub(super) fn open<S>(
     state: Shared,
-    caller: Caller,
+    client: Client,
     asked: S,
 ) -> ReceiverStream<Result<pb::WatchResponse, Status>>
 where
     S: Stream<Item = Result<pb::WatchRequest, Status>> + Send + 'static,
 {
     let (out, answers) = mpsc::channel(WAITING);
-    let serving = Serving { state, caller, out, watchers: HashMap::new(), next_id: 0 };
+    state.watch_streams.fetch_add(1, Ordering::Relaxed);
+    let serving = Serving { state, client, out, watchers: HashMap::new(), next_id: 0 };
     tokio::spawn(serving.run(Box::pin(asked)));
     ReceiverStream::new(answers)
 }
 
 struct Serving {
     state: Shared,
-    caller: Caller,
+    client: Client,
     out: Out,
     watchers: HashMap<i64, Handle>,
     next_id: i64,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.state.watch_streams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Handle {
@@ -131,11 +138,14 @@ impl Serving {
         };
         let key = if request.key.is_empty() { Bytes::from_static(&[0]) } else { request.key.clone() };
         let range = KeyRange::from_wire(&key, &request.range_end);
-        if range.is_empty() {
-            return self.say(no("mvcc: watcher range is empty")).await;
-        }
         if request.start_revision < 0 {
             return self.say(no(&refusal::COMPACTED.text)).await;
+        }
+        if let Err(refusal) = self.permit(&range) {
+            return self.say(no(&refusal.in_go())).await;
+        }
+        if range.is_empty() {
+            return self.say(no("mvcc: watcher range is empty")).await;
         }
         let Some(id) = self.id(request.watch_id) else {
             return self.say(no("mvcc: duplicate watch ID provided on the WatchStream")).await;
@@ -145,7 +155,7 @@ impl Serving {
             Ok(0) | Err(_) => head,
         };
         let selector = self.state.projections.selector(&range);
-        let feed = match Feed::open(self.state.context.registry.clone(), self.caller, selector, after) {
+        let feed = match Feed::open(self.state.context.registry.clone(), *self.client, selector, after) {
             Ok(feed) => feed,
             Err(rejection) => return self.say(no(&Refusal::from(rejection).text)).await,
         };
@@ -173,6 +183,11 @@ impl Serving {
         let task = tokio::spawn(watcher.run()).abort_handle();
         self.watchers.insert(id, Handle { asks, task });
         Ok(())
+    }
+
+    fn permit(&self, range: &KeyRange) -> Result<(), Refusal> {
+        let view = self.state.context.registry.view(&self.client)?;
+        self.state.rights(&self.client, &view)?.to_read_range(range)
     }
 
     /// From 0 upward, unless the client chose. None: the client chose one that is taken.

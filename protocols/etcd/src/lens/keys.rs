@@ -6,12 +6,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use switchboard_model::{Entry, Stored};
-use switchboard_registry::{InstanceView, Snapshot};
+use switchboard_model::{Entry, LeaseId, Stored};
+use switchboard_registry::{Held, InstanceView, Snapshot};
 
 use super::projection::{Projection, Projections, modified};
 use super::range::{End, KeyRange};
-use super::{entry_key, lease_to_wire, revision_to_wire};
+use super::{entry_key, keyspace, lease_to_wire, revision_to_wire};
 use crate::wire::mvccpb::KeyValue;
 
 /// A snapshot, read as keys.
@@ -58,6 +58,22 @@ impl<'a> Keys<'a> {
         }
         let instances = instances.into_iter().peekable();
         Box::new(Merged { entries: entries.peekable(), instances })
+    }
+
+    /// The keys that live by a lease, in order.
+    pub(crate) fn of_lease(&self, id: LeaseId) -> Vec<Bytes> {
+        let held = self.at.lease(id).into_iter().flat_map(|lease| lease.holds.iter());
+        let mut keys: Vec<Bytes> = held.filter_map(|held| self.name_of(held)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The key that something under a lease is. None: it is no key here.
+    pub(crate) fn name_of(&self, held: &Held) -> Option<Bytes> {
+        match held {
+            Held::Entry(key) => (*key.keyspace == *keyspace()).then(|| key.key.clone()),
+            Held::Instance(key) => self.projections.0.iter().find_map(|by| by.write(key)),
+        }
     }
 
     fn entries(&self, range: &KeyRange) -> impl Iterator<Item = &'a Arc<Stored<Entry>>> + use<'a> {

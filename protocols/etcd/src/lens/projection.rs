@@ -159,6 +159,7 @@ impl Projection {
                 tags: Tags::default(),
                 metadata: Metadata::default(),
                 weight: 1,
+                warning_weight: None,
                 zone: None,
                 lifecycle: Lifecycle::Up,
                 lease: None,

@@ -10,6 +10,7 @@ use switchboard_registry::{InstanceView, Intent, Now, Planned, Snapshot, View};
 
 use super::compare::holds;
 use super::find::find;
+use super::permit::Who;
 use super::writes::Writes;
 use crate::lens::keys::{Item, Keys};
 use crate::lens::projection::{Projection, Projections};
@@ -27,6 +28,7 @@ use crate::wire::mvccpb::KeyValue;
 /// A checked request, with everything that its plan looks at besides the newest state.
 #[derive(Clone, Debug)]
 pub(crate) struct Apply {
+    pub(crate) who: Who,
     pub(crate) request: Request,
     pub(crate) projections: Arc<Projections>,
     pub(crate) pasts: Pasts,
@@ -41,7 +43,8 @@ impl Intent for Apply {
 
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<Self::Reply>, Rejection> {
         let mut run = Run::new(at, now, &self.projections, &self.pasts);
-        match run.request(&self.request) {
+        let permitted = self.who.rights(at).to_ask(run.keys, &self.request);
+        match permitted.and_then(|()| run.request(&self.request)) {
             Ok(response) => Ok(Planned { plan: run.writes.into_plan(), reply: Ok(response) }),
             // Whatever was about to be written is not.
             Err(refusal) => Ok(Planned { plan: Plan::default(), reply: Err(refusal) }),

@@ -23,6 +23,7 @@ fn register(service: &str, id: &str, node: Option<&str>) -> Register {
         tags: Tags::new(["blue".into()]).unwrap(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

@@ -28,7 +28,8 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) channel: Channel,
     http: Client<HttpConnector, Full<Bytes>>,
-    stop: Stop,
+    pub(crate) stop: Stop,
+    engine: Arc<Memory>,
 }
 
 impl Drop for World {
@@ -42,23 +43,39 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(settings: &str, options: Options) -> World {
-    let registry = Registry::open(Arc::new(Memory::new()), options, Arc::new(OpenGate));
+    open(settings, options, Arc::new(Memory::new())).await
+}
+
+async fn open(settings: &str, options: Options, engine: Arc<Memory>) -> World {
+    let registry = Registry::open(engine.clone(), options, Arc::new(OpenGate));
     registry.loaded().await.unwrap();
+    let stop = Stop::new();
+    let address = serve(settings, &registry, &stop).await;
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let http = Client::builder(TokioExecutor::new()).build_http();
+    World { address, registry, channel, http, stop, engine }
+}
+
+/// Another port over the same registry.
+pub(crate) async fn serve(settings: &str, registry: &Registry, stop: &Stop) -> SocketAddr {
     let section: Section = toml::from_str(&format!("listen = '127.0.0.1:0'\n{settings}")).unwrap();
     let facade = (switchboard_protocol_etcd::PLUG.open)(&section).await.unwrap();
     let address = facade.listening()[0].address;
-    let stop = Stop::new();
     let about = About { version: "test", engine: "memory", started: Instant::now() };
     let (metrics, named_sets) = (Metrics::default(), NamedSets::default());
     let context = Context { registry: registry.clone(), metrics, named_sets, stop: stop.clone(), about };
     tokio::spawn(facade.serve(context));
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let http = Client::builder(TokioExecutor::new()).build_http();
-    World { address, registry, channel, http, stop }
+    address
 }
 
 pub(crate) fn caller() -> Caller {
     Caller::internal("test")
+}
+
+pub(crate) fn show<T>(request: &mut tonic::Request<T>, token: Option<&str>) {
+    if let Some(token) = token {
+        request.metadata_mut().insert("token", token.parse().unwrap());
+    }
 }
 
 pub(crate) fn b(text: &str) -> Bytes {
@@ -72,6 +89,11 @@ impl World {
 
     pub(crate) fn lease(&self) -> LeaseClient<Channel> {
         LeaseClient::new(self.channel.clone())
+    }
+
+    /// What comes up over the same records; this one is not to be used any more.
+    pub(crate) async fn restarted(&self, settings: &str) -> World {
+        open(settings, Options::default(), self.engine.clone()).await
     }
 
     /// The revision.
@@ -90,7 +112,13 @@ impl World {
     }
 
     pub(crate) async fn grant(&self, ttl: i64) -> i64 {
-        self.lease().lease_grant(pb::LeaseGrantRequest { ttl, id: 0 }).await.unwrap().into_inner().id
+        self.grant_as(None, ttl).await
+    }
+
+    pub(crate) async fn grant_as(&self, token: Option<&str>, ttl: i64) -> i64 {
+        let mut request = tonic::Request::new(pb::LeaseGrantRequest { ttl, id: 0 });
+        show(&mut request, token);
+        self.lease().lease_grant(request).await.unwrap().into_inner().id
     }
 
     pub(crate) async fn revoke(&self, id: i64) {
@@ -113,6 +141,10 @@ impl World {
 
     pub(crate) async fn http(&self, method: Method, path: &str, body: &str) -> (StatusCode, Bytes) {
         let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        self.send(request, body).await
+    }
+
+    async fn send(&self, request: http::request::Builder, body: &str) -> (StatusCode, Bytes) {
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         let answer = tokio::time::timeout(PATIENCE, self.http.request(request)).await.unwrap().unwrap();
         let status = answer.status();
@@ -124,9 +156,20 @@ impl World {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: &str) -> (StatusCode, Value) {
+        let request = Request::post(format!("http://{}{path}", self.address)).header("authorization", token);
+        let (status, body) = self.send(request, body).await;
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
     pub(crate) async fn watches(&self) -> Watches {
+        self.watches_as(None).await
+    }
+
+    pub(crate) async fn watches_as(&self, token: Option<&str>) -> Watches {
         let (ask, asked) = mpsc::channel(16);
-        let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+        let mut asked = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(asked));
+        show(&mut asked, token);
         let answers = WatchClient::new(self.channel.clone()).watch(asked).await.unwrap().into_inner();
         Watches { ask, answers }
     }

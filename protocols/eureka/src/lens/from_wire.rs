@@ -103,6 +103,7 @@ pub(crate) fn instance_from_wire(namespace: &Name, app: &str, info: InstanceInfo
         tags: Tags::default(),
         metadata,
         weight,
+        warning_weight: None,
         zone,
         lifecycle: Lifecycle::Up,
         lease: None,

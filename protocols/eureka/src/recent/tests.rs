@@ -115,6 +115,7 @@ fn instance(key: Arc<InstanceKey>) -> Instance {
         tags: Tags::default(),
         metadata: Metadata::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

@@ -185,6 +185,7 @@ pub(crate) fn foreign(id: &str) -> Instance {
         tags: Tags::default(),
         metadata: Metadata::new([("version".into(), "v1.2".into())]).unwrap(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

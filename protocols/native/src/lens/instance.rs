@@ -21,6 +21,7 @@ pub(crate) fn instance_to_wire(view: &InstanceView) -> wire::Instance {
         tags: instance.tags.iter().map(ToString::to_string).collect(),
         metadata: instance.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         weight: instance.weight,
+        warning_weight: instance.warning_weight,
         zone: instance.zone.as_ref().map(ToString::to_string),
         health: view.health.as_str(),
         lifecycle: instance.lifecycle.as_str(),

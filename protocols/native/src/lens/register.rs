@@ -72,6 +72,7 @@ pub(crate) fn register_from_wire(body: wire::RegisterBody, linger: Duration) -> 
         tags: Tags::new(body.tags.unwrap_or_default().into_iter().map(Arc::from))?,
         metadata: Metadata::new(body.metadata.unwrap_or_default().into_iter().map(pair))?,
         weight: body.weight.unwrap_or(1),
+        warning_weight: body.warning_weight,
         zone: body.zone.filter(|zone| !zone.is_empty()).map(Arc::from),
         lifecycle: body.lifecycle.map_or(Lifecycle::Up, lifecycle_from_wire),
         lease: None,

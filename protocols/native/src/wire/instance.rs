@@ -48,6 +48,9 @@ pub(crate) struct Instance {
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) weight: u32,
+    /// The weight while it is served with warnings, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning_weight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) zone: Option<String>,
     /// `passing`, `warning` and `suspect` instances are served, the others are not.

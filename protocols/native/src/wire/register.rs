@@ -47,6 +47,10 @@ pub(crate) struct RegisterBody {
     #[serde(default, deserialize_with = "some_whole")]
     #[schema(nullable = false)]
     pub(crate) weight: Option<u32>,
+    /// The weight while the instance is served with warnings. Without it what it was stays, at first the same as `weight`.
+    #[serde(default, deserialize_with = "some_whole")]
+    #[schema(nullable = false)]
+    pub(crate) warning_weight: Option<u32>,
     #[serde(default, deserialize_with = "some")]
     #[schema(nullable = false)]
     pub(crate) zone: Option<String>,

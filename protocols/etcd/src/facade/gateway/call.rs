@@ -13,10 +13,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use switchboard_facade::Peer;
 use tonic::body::Body;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::{Code, Status};
 
 use super::refuse;
-use crate::facade::{Shared, State, caller, watch};
+use crate::facade::{Shared, State, client, watch};
 use crate::wire::etcdserverpb::{LeaseKeepAliveRequest, WatchRequest};
 use crate::wire::json;
 
@@ -83,7 +84,7 @@ impl Call {
         let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
         let (peer, body) = self.apart();
         let asked = documents::<WatchRequest>(body, limit);
-        lines(watch::open(state, caller(&peer), asked)).await
+        lines(watch::open(state, client(&peer), asked)).await
     }
 
     /// One line for each document, and then the end.
@@ -93,11 +94,12 @@ impl Call {
         }
         let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
         let (peer, body) = self.apart();
-        let caller = caller(&peer);
+        let client = client(&peer);
         let asked = documents::<LeaseKeepAliveRequest>(body, limit);
         let answers = asked.then(move |asked| {
             let state = state.clone();
-            async move { Ok(State::keep_alive(&state, &caller, &asked?).await?) }
+            let client = client.clone();
+            async move { Ok(State::keep_alive(&state, &client, &asked?).await?) }
         });
         lines(answers).await
     }
@@ -107,6 +109,12 @@ impl Call {
         let mut request = tonic::Request::new(());
         if let Some(peer) = parts.extensions.get::<Peer>() {
             request.extensions_mut().insert(*peer);
+        }
+        // A certificate is not passed on: as in etcd, who comes this way shows a token.
+        let shown = ["authorization", "grpc-metadata-token", "grpc-metadata-authorization"];
+        let shown = shown.into_iter().find_map(|name| parts.headers.get(name));
+        if let Some(token) = shown.and_then(|token| AsciiMetadataValue::try_from(token.as_bytes()).ok()) {
+            request.metadata_mut().insert("authorization", token);
         }
         (request, body)
     }

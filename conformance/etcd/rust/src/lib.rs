@@ -1,0 +1,1 @@
+//! Only so that there is a package which depends on what is run.
