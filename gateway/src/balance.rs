@@ -109,6 +109,22 @@ impl Pick {
     }
 }
 
+/// The key of the configuration that a setting of the policy is made of.
+pub(crate) fn key_of(setting: &str) -> &'static str {
+    match setting {
+        "retry.budget" => "retry.budget",
+        "retry.max_attempts" => "retry.attempts",
+        "max_in_flight_per_instance" => "upstream.requests",
+        "ejection.max_share" => "balance.eject.max_share",
+        "ejection.rules.success_rate" => "balance.eject.success_rate",
+        "ejection.rest.base" => "balance.eject.rest",
+        "circuit.rules.success_rate" => "balance.breaker.success_rate",
+        "circuit.rest.base" => "balance.breaker.rest",
+        "panic_threshold" => "balance.panic_threshold",
+        _ => "balance",
+    }
+}
+
 /// How long a moment is away; None: it is over.
 pub(crate) fn until(moment: Moment, now: Moment) -> Option<Duration> {
     Some(moment.since(now)).filter(|left| !left.is_zero())
@@ -163,6 +179,9 @@ mod tests {
         Bench::new(&Config::default()).unwrap();
         let mut config = Config::default();
         config.balance.eject.max_share = 2.0;
-        assert_eq!(Bench::new(&config).unwrap_err().setting, "ejection.max_share");
+        assert_eq!(config.check().unwrap_err().key, "gateway.balance.eject.max_share");
+        let mut config = Config::default();
+        config.upstream.requests = 0;
+        assert_eq!(config.check().unwrap_err().key, "gateway.upstream.requests");
     }
 }

@@ -15,8 +15,8 @@ use crate::lens::{
     Given, GoDuration, Place, Template, check_from_body, check_from_catalog, check_query, instance_from_body,
 };
 use crate::wire::{
-    CatalogCheck, CatalogDeregister, CatalogRegister, CheckBody, CheckUpdate, CoordinateUpdate, OpBody,
-    QueryBody, ServiceBody, SessionBody,
+    AgentCheckBody, AgentServiceBody, CatalogCheck, CatalogDeregister, CatalogRegister, CheckUpdate,
+    CoordinateUpdate, OpBody, QueryBody, SessionBody,
 };
 
 #[test]
@@ -24,7 +24,7 @@ fn service() {
     let address = IpAddr::from([10, 0, 0, 1]).to_string();
     let node = Name::parse("node", "n1").unwrap();
     check!().for_each(|bytes: &[u8]| {
-        let Ok(body) = decode::<ServiceBody>(bytes) else { return };
+        let Ok(AgentServiceBody(body)) = decode(bytes) else { return };
         for by_agent in [true, false] {
             let given = Given { node: Some(node.clone()), node_address: &address, by_agent };
             let Ok(instance) = instance_from_body(&given, &body) else { continue };
@@ -32,7 +32,7 @@ fn service() {
                 let owner = Owner::Instance(instance.key.clone());
                 let _ = check_from_body(
                     &Place { owner, id: "c", name: "c", alone: false, is_elsewhere: true },
-                    check,
+                    &check.0,
                 );
             }
         }
@@ -46,7 +46,7 @@ fn check_of_an_agent() {
         node: Name::parse("node", "n1").unwrap(),
     };
     check!().for_each(|bytes: &[u8]| {
-        if let Ok(body) = decode::<CheckBody>(bytes) {
+        if let Ok(AgentCheckBody(body)) = decode(bytes) {
             let owner = Owner::Node(node.clone());
             let _ = check_from_body(
                 &Place { owner, id: "c", name: "c", alone: true, is_elsewhere: false },
@@ -69,6 +69,7 @@ fn catalogue() {
         }
         let _ = decode::<CatalogRegister>(bytes);
         let _ = decode::<CatalogDeregister>(bytes);
+        let _ = decode::<Vec<OpBody>>(bytes);
     });
 }
 

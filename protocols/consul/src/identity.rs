@@ -64,7 +64,7 @@ impl Here {
             id: Cow::Borrowed(&self.nodeless_id),
             node: NODELESS,
             address: &self.address,
-            datacenter: &self.datacenter,
+            datacenter: Cow::Borrowed(&self.datacenter),
             tagged_addresses: Default::default(),
             meta: wire::Pairs(None),
             locality: None,

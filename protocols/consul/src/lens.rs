@@ -25,7 +25,7 @@ pub(crate) use instance::{
     service_to_wire,
 };
 pub(crate) use kv::{KEYS, PairWords, pair_key, pair_to_wire};
-pub(crate) use node::{NodeWords, has_id, node_id, node_to_wire};
+pub(crate) use node::{NodeGiven, NodeWords, has_id, node_from_words, node_id, node_to_wire};
 pub(crate) use query::check_query;
 pub(crate) use session::{
     DELAYS, Hold, LOCKS, LONGEST_DELAY, SESSIONS, Session, delay_key, hold_key, session_key, session_to_wire,

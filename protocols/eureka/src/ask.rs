@@ -13,7 +13,7 @@ use switchboard_model::Name;
 use switchboard_registry::Caller;
 
 use crate::lens::namespace_from_wire;
-use crate::path::Place;
+use crate::routes::Place;
 use crate::refusal::Refusal;
 use crate::wire::{Dialect, Form, InstanceInfo, TooLarge, instance_from_json, instance_from_xml, unpack};
 

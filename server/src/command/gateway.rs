@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use switchboard::{Consul, Dns, Etcd, EtcdForm, File, LastKnownGood, Native, SharedOptions, Source};
+use switchboard::{Consul, Dns, Etcd, Eureka, File, LastKnownGood, Native, SharedOptions, Source};
 use switchboard_facade::{Metrics, Stop};
 use switchboard_gateway::Alone;
 
-use crate::arguments::{ConfigFlags, EtcdValues, Gateway, Over};
+use crate::arguments::{ConfigFlags, Gateway, Over};
 use crate::config::{Config, Layers, table};
 use crate::failure::{Exit, Failure};
 use crate::logs;
@@ -90,12 +90,11 @@ fn source(over: &Over, options: SharedOptions) -> Result<Arc<dyn Source>, Failur
     }
     if let Some(address) = &over.etcd {
         let etcd = Etcd::at(address).map_err(|error| wrong("--etcd", &error))?;
-        let form = match over.etcd_values {
-            EtcdValues::Json => EtcdForm::Json,
-            EtcdValues::Address => EtcdForm::Address,
-            EtcdValues::GrpcEndpoint => EtcdForm::GrpcEndpoint,
-        };
-        return Ok(Arc::new(etcd.prefix(&over.etcd_prefix).form(form).source_with(options)));
+        return Ok(Arc::new(etcd.prefix(&over.etcd_prefix).source_with(options)));
+    }
+    if let Some(addresses) = &over.eureka {
+        let eureka = Eureka::at(addresses).map_err(|error| wrong("--eureka", &error))?;
+        return Ok(Arc::new(eureka.every(over.eureka_every.0).source_with(options)));
     }
     if let Some(name) = &over.dns_srv {
         let dns = match over.dns_server {
@@ -118,7 +117,7 @@ fn source(over: &Over, options: SharedOptions) -> Result<Arc<dyn Source>, Failur
         Some(path) if path.is_file() => Ok(Arc::new(File::open(path))),
         Some(path) => Err(wrong("--file", &format!("there is no file {}", path.display()))),
         None => Err(Failure::usage(
-            "say which registry: --registry, --consul, --etcd, --dns-srv, --dns-hosts or --file",
+            "say which registry: --registry, --consul, --etcd, --eureka, --dns-srv, --dns-hosts or --file",
         )),
     }
 }

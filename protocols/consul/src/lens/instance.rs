@@ -88,7 +88,7 @@ pub(crate) struct Given<'a> {
 
 pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Result<Instance, Refusal> {
     let invalid = |why: &str| Refusal::bad(format!("Invalid {why}"));
-    let name = if body.name.is_empty() { &body.service } else { &body.name };
+    let name = &body.name;
     if name.is_empty() {
         return Err(Refusal::bad("Missing service name"));
     }
