@@ -9,10 +9,14 @@ use switchboard_model::{Name, Owner};
 
 use crate::ask::{decode, decode_path, parse_query};
 use crate::bundle::Unpacker;
+use crate::facade::txn::pair_op;
 use crate::filter::{Filter, shapes};
-use crate::lens::{Given, GoDuration, Place, check_from_body, check_from_catalog, instance_from_body};
+use crate::lens::{
+    Given, GoDuration, Place, Template, check_from_body, check_from_catalog, check_query, instance_from_body,
+};
 use crate::wire::{
-    AgentCheckBody, AgentServiceBody, CatalogCheck, CatalogDeregister, CatalogRegister, CheckUpdate, OpBody,
+    AgentCheckBody, AgentServiceBody, CatalogCheck, CatalogDeregister, CatalogRegister, CheckUpdate,
+    CoordinateUpdate, OpBody, QueryBody, SessionBody,
 };
 
 #[test]
@@ -65,7 +69,40 @@ fn catalogue() {
         }
         let _ = decode::<CatalogRegister>(bytes);
         let _ = decode::<CatalogDeregister>(bytes);
-        let _ = decode::<Vec<OpBody>>(bytes);
+    });
+}
+
+#[test]
+fn transaction() {
+    check!().for_each(|bytes: &[u8]| {
+        for op in decode::<Vec<OpBody>>(bytes).into_iter().flatten().filter_map(|body| body.kv) {
+            let _ = pair_op(op);
+        }
+    });
+}
+
+#[test]
+fn prepared_query() {
+    check!().for_each(|bytes: &[u8]| {
+        let Ok(query) = decode::<QueryBody>(bytes) else { return };
+        if check_query(&query).is_err() {
+            return;
+        }
+        // What is kept is read again as it was.
+        let kept = serde_json::to_vec(&query.out()).unwrap();
+        let again = decode::<QueryBody>(&kept).unwrap();
+        assert_eq!(serde_json::to_vec(&again.out()).unwrap(), kept);
+        if let Ok(template) = Template::compile(&query) {
+            let _ = template.render("web-1.some.name");
+        }
+    });
+}
+
+#[test]
+fn session_and_coordinate() {
+    check!().for_each(|bytes: &[u8]| {
+        let _ = decode::<SessionBody>(bytes);
+        let _ = decode::<CoordinateUpdate>(bytes);
     });
 }
 

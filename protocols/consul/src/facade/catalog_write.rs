@@ -1,7 +1,7 @@
 //! `catalog/register` and `catalog/deregister`: what somebody else found out, written as it is.
 
 use http::StatusCode;
-use switchboard_model::{NodeKey, Noun, Owner, Rejection};
+use switchboard_model::{Id, NodeKey, Noun, Owner, Rejection};
 use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
 
 use super::{Shared, State};
@@ -140,6 +140,7 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
             registry.submit(&ask.caller, Deregister { key: instance.clone() }).await?;
         }
     } else if !body.check_id.is_empty() {
+        Id::parse("CheckID", &body.check_id)?;
         if let Some(key) = check_on(&view, &key, &body.check_id) {
             registry.submit(&ask.caller, DeleteCheck { key }).await?;
         }

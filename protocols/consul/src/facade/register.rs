@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use switchboard_model::{CheckKey, InstanceKey, Noun, Owner, Rejection};
+use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Rejection};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, Deregister};
 
@@ -82,6 +82,7 @@ impl State {
         if id.is_empty() || id == crate::identity::SERF {
             return Err(Refusal::unknown_check(id));
         }
+        Id::parse("CheckID", id)?;
         if let Some(own) = check_on(view, &agent.key(), id) {
             return Ok(own);
         }

@@ -220,7 +220,7 @@ fn empty_is_null(value: &mut Value, names: &[&str]) {
     }
 }
 
-fn pair_op(op: KvOpBody) -> Result<Result<Op, String>, Refusal> {
+pub(crate) fn pair_op(op: KvOpBody) -> Result<Result<Op, String>, Refusal> {
     default_only("Namespace", &op.namespace)?;
     default_only("Partition", &op.partition)?;
     let value = STANDARD.decode(&op.value).map_err(|why| match why {
