@@ -97,8 +97,8 @@ Examples:
   switchboard serve --listen native=0.0.0.0:7700 --set native.insecure=true
   SWITCHBOARD_LOG_LEVEL=debug switchboard serve --log-format json
 
-SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once. SIGHUP has the definitions of
---consul-services read again, which also happens when they change.
+SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once.
+SIGHUP reads the definitions of --consul-services again, as does any change of them.
 Every key of the configuration: switchboard config example";
 
 const REGISTER_EXAMPLES: &str = "\
