@@ -164,21 +164,15 @@ pub(crate) struct Over {
     /// etcd, with a key for each instance: PREFIX/SERVICE/ID; of several addresses, separated by commas, whichever answers
     #[arg(long, value_name = "URL", group = "over")]
     pub(crate) etcd: Option<String>,
-    /// What the keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "/services", requires = "etcd")]
-    pub(crate) etcd_prefix: String,
+    /// What the keys begin with [default: /services]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) etcd_prefix: Option<String>,
     /// Eureka; of several addresses, separated by commas, whichever answers
     #[arg(long, value_name = "URL", group = "over")]
     pub(crate) eureka: Option<String>,
-    /// How often to ask Eureka for what changed
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = Span::parse,
-        default_value = "30s",
-        requires = "eureka"
-    )]
-    pub(crate) eureka_every: Span,
+    /// How often to ask Eureka for what changed [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    pub(crate) eureka_every: Option<Span>,
     /// DNS, by SRV records of a name such as '_{service}._tcp.example.com'
     #[arg(long, value_name = "NAME", group = "over")]
     pub(crate) dns_srv: Option<String>,
