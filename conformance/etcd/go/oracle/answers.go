@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/protoadapt"
+
+	"switchboard/conformance/etcd/servers"
 )
 
 // What was answered, without who answered.
@@ -20,7 +22,7 @@ func text(message any, err error) string {
 	clean(message)
 	old, ok := message.(protoadapt.MessageV1)
 	if !ok {
-		fatal(fmt.Errorf("%T is no message", message))
+		servers.Fatal(fmt.Errorf("%T is no message", message))
 	}
 	out := prototext.MarshalOptions{Multiline: false}.Format(protoadapt.MessageV2Of(old))
 	return strings.Join(strings.Fields(out), " ")

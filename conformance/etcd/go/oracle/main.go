@@ -16,13 +16,15 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"switchboard/conformance/etcd/servers"
 )
 
 // Outside what is read: keeps the two at the same revision where ours takes one and etcd takes none.
 const pad = "\x00pad"
 
 type side struct {
-	process *process
+	process *servers.Process
 	client  *clientv3.Client
 	kv      pb.KVClient
 	lease   pb.LeaseClient
@@ -31,9 +33,9 @@ type side struct {
 }
 
 func (s *side) open() {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.process.endpoint}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.process.Endpoint}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 	conn := client.ActiveConnection()
 	s.client, s.kv, s.lease = client, pb.NewKVClient(conn), pb.NewLeaseClient(conn)
@@ -43,7 +45,7 @@ func (s *side) open() {
 			break
 		}
 		if i > 300 {
-			fatal(err)
+			servers.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -157,7 +159,7 @@ func (w *world) follow(answer any) {
 func (w *world) hasKeys(ctx context.Context, id int64) bool {
 	a, err := w.real.lease.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: id, Keys: true})
 	if err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 	return len(a.Keys) > 0
 }
@@ -165,7 +167,7 @@ func (w *world) hasKeys(ctx context.Context, id int64) bool {
 func (w *world) padReal(ctx context.Context) {
 	a, err := w.real.kv.Put(ctx, &pb.PutRequest{Key: []byte(pad)})
 	if err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 	w.revision = a.Header.Revision
 }
@@ -174,9 +176,9 @@ func (w *world) padReal(ctx context.Context) {
 func (w *world) restart() {
 	w.settle()
 	for _, s := range []*side{w.real, w.ours} {
-		s.process.kill()
+		s.process.Kill()
 		s.client.Close()
-		s.process.start()
+		s.process.Start()
 		s.open()
 		for id := int64(1); id <= w.lastWatch; id++ {
 			if q := w.watching[id]; q != nil {
@@ -195,7 +197,7 @@ func (w *world) expire() {
 	const id = 99
 	for _, s := range []*side{w.real, w.ours} {
 		if _, err := s.lease.LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: id, TTL: 1}); err != nil {
-			fatal(err)
+			servers.Fatal(err)
 		}
 	}
 	w.padReal(ctx)
@@ -206,14 +208,14 @@ func (w *world) expire() {
 			txn.Success = append(txn.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
 		}
 		if _, err := s.kv.Txn(ctx, txn); err != nil {
-			fatal(err)
+			servers.Fatal(err)
 		}
 	}
 	for _, s := range []*side{w.real, w.ours} {
 		for {
 			a, err := s.kv.Range(ctx, &pb.RangeRequest{Key: []byte("o/a")})
 			if err != nil {
-				fatal(err)
+				servers.Fatal(err)
 			}
 			if len(a.Kvs) == 0 {
 				w.follow(a)
@@ -240,15 +242,15 @@ func main() {
 	operations = number("SWITCHBOARD_ORACLE_OPERATIONS", operations)
 	fmt.Println("seed", seed)
 	w := &world{r: rand.New(rand.NewSource(seed)), leases: map[int64]bool{}, watching: map[int64]*pb.WatchCreateRequest{}}
-	w.real = &side{process: realServer(), told: map[int64][]string{}}
-	w.ours = &side{process: ourServer(), told: map[int64][]string{}}
+	w.real = &side{process: servers.Real(), told: map[int64][]string{}}
+	w.ours = &side{process: servers.Ours(), told: map[int64][]string{}}
 	for _, s := range []*side{w.real, w.ours} {
-		s.process.start()
+		s.process.Start()
 		s.open()
 	}
 	failed := w.run(seed, operations)
-	w.real.process.end()
-	w.ours.process.end()
+	w.real.process.End()
+	w.ours.process.End()
 	if failed {
 		os.Exit(1)
 	}
@@ -258,7 +260,7 @@ func (w *world) run(seed, operations int64) bool {
 	ctx := context.Background()
 	a, err := w.ours.kv.Range(ctx, &pb.RangeRequest{Key: []byte("o/")})
 	if err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 	// Other protocols may have written before us.
 	for w.revision = 1; w.revision < a.Header.Revision; {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"switchboard/conformance/etcd/servers"
 )
 
 // Watchers of one side, all on one stream: what each was told, as lines.
@@ -23,7 +25,7 @@ type watches struct {
 func newWatches(client pb.WatchClient, told map[int64][]string) *watches {
 	stream, err := client.Watch(context.Background())
 	if err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 	w := &watches{stream: stream, told: told, changed: make(chan struct{}, 1)}
 	go w.read()
@@ -70,7 +72,7 @@ func lines(a *pb.WatchResponse) (lines []string) {
 
 func (w *watches) ask(q *pb.WatchRequest) {
 	if err := w.stream.Send(q); err != nil {
-		fatal(err)
+		servers.Fatal(err)
 	}
 }
 
@@ -84,7 +86,7 @@ func (w *watches) wait(what string, done func() bool, meanwhile func()) {
 			return
 		}
 		if time.Now().After(until) {
-			fatal(fmt.Errorf("waited in vain for %s, and is at %d", what, w.through))
+			servers.Fatal(fmt.Errorf("waited in vain for %s, and is at %d", what, w.through))
 		}
 		meanwhile()
 		select {
@@ -161,7 +163,7 @@ func (w *world) settle() {
 		for _, s := range []*side{w.real, w.ours} {
 			a, err := s.kv.Put(context.Background(), &pb.PutRequest{Key: []byte(pad)})
 			if err != nil {
-				fatal(err)
+				servers.Fatal(err)
 			}
 			w.revision = a.Header.Revision
 		}

@@ -1,4 +1,5 @@
-package main
+// Package servers starts a real etcd and ours, to be killed and started again.
+package servers
 
 import (
 	"fmt"
@@ -6,30 +7,33 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-// A server of our own that can be killed and started again on what it has kept.
-type process struct {
-	endpoint string
+// Process is a server that can be killed and started again on what it has kept.
+type Process struct {
+	Endpoint string
 	command  []string
 	data     string
 	child    *exec.Cmd
 }
 
 // Those that are to be ended however this ends.
-var started []*process
+var started []*Process
 
-func fatal(err error) {
-	fmt.Println("not ok - oracle:", err)
+// Fatal ends everything.
+func Fatal(err error) {
+	fmt.Println("not ok -", err)
 	for _, p := range started {
-		p.end()
+		p.End()
 	}
 	os.Exit(1)
 }
 
-func (p *process) start() {
+// Start returns when it listens.
+func (p *Process) Start() {
 	p.child = exec.Command(p.command[0], p.command[1:]...)
 	for _, v := range os.Environ() {
 		// Ours reads such variables as its configuration.
@@ -38,28 +42,30 @@ func (p *process) start() {
 		}
 	}
 	if err := p.child.Start(); err != nil {
-		fatal(err)
+		Fatal(err)
 	}
-	if len(started) < 2 {
+	if !slices.Contains(started, p) {
 		started = append(started, p)
 	}
 	for i := 0; i < 600; i++ {
-		if c, err := net.Dial("tcp", p.endpoint); err == nil {
+		if c, err := net.Dial("tcp", p.Endpoint); err == nil {
 			c.Close()
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	fatal(fmt.Errorf("%s did not come up", p.command[0]))
+	Fatal(fmt.Errorf("%s did not come up", p.command[0]))
 }
 
-func (p *process) kill() {
+// Kill tells it nothing.
+func (p *Process) Kill() {
 	p.child.Process.Kill()
 	p.child.Wait()
 }
 
-func (p *process) end() {
-	p.kill()
+// End takes its data away, too.
+func (p *Process) End() {
+	p.Kill()
 	os.RemoveAll(p.data)
 }
 
@@ -73,13 +79,13 @@ func scratch() string {
 func data(name string) string {
 	folder, err := os.MkdirTemp(scratch(), name)
 	if err != nil {
-		fatal(err)
+		Fatal(err)
 	}
 	return folder
 }
 
-// The real one that ETCD_BIN names, or one that is built from its published modules in ../real.
-func realServer() *process {
+// Real is the one that ETCD_BIN names, or one that is built from its published modules in ../real.
+func Real() *Process {
 	binary := os.Getenv("ETCD_BIN")
 	if binary == "" {
 		binary = filepath.Join(scratch(), "real-etcd")
@@ -87,18 +93,19 @@ func realServer() *process {
 		build.Dir = filepath.Join("..", "real")
 		build.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=")
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Printf("skip - oracle: a real etcd cannot be built: %v %s\n", err, strings.ReplaceAll(string(out), "\n", " "))
+			fmt.Printf("skip - a real etcd cannot be built: %v %s\n", err, strings.ReplaceAll(string(out), "\n", " "))
 			os.Exit(0)
 		}
 	}
 	folder, client, peer := data("real-etcd-data-"), free(), free()
-	return &process{endpoint: client, data: folder, command: []string{binary, "--data-dir", folder, "--log-level", "error",
+	return &Process{Endpoint: client, data: folder, command: []string{binary, "--data-dir", folder, "--log-level", "error",
 		"--listen-client-urls", "http://" + client, "--advertise-client-urls", "http://" + client, "--listen-peer-urls", "http://" + peer}}
 }
 
-func ourServer() *process {
-	folder, client := data("oracle-data-"), free()
-	return &process{endpoint: client, data: folder, command: []string{os.Getenv("SWITCHBOARD_BINARY"), "serve", "--data-dir", folder,
+// Ours is the one that SWITCHBOARD_BINARY names.
+func Ours() *Process {
+	folder, client := data("ours-data-"), free()
+	return &Process{Endpoint: client, data: folder, command: []string{os.Getenv("SWITCHBOARD_BINARY"), "serve", "--data-dir", folder,
 		"--only", "etcd", "--listen", "etcd=" + client}}
 }
 
@@ -106,7 +113,7 @@ func ourServer() *process {
 func free() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		fatal(err)
+		Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
