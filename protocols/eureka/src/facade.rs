@@ -31,10 +31,10 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::lens::find;
 use crate::pages::Pages;
-use crate::routes::{self, Resource};
 use crate::peers::{self, Peers};
 use crate::recent::Recent;
 use crate::refusal::Refusal;
+use crate::routes::{self, Resource};
 
 /// How often changes are taken in when nobody asks.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -173,7 +173,9 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
         let uri = request.uri().clone();
-        let Some(place) = routes::find(uri.path()) else { return Answering::at_once(Err(Refusal::missing())) };
+        let Some(place) = routes::find(uri.path()) else {
+            return Answering::at_once(Err(Refusal::missing()));
+        };
         let ask = match Ask::new(request, &place) {
             Ok(ask) => ask,
             Err(refusal) => return Answering::at_once(Err(refusal)),

@@ -35,7 +35,10 @@ async fn mass_silence_is_held_back_and_said_with_its_reason_until_it_ends() {
     let now = told(&world).await;
     assert!(now["brake"]["reason"].as_str().unwrap().contains("are kept in service although"), "{now}");
     let page = world.get("/").await;
-    for words in ["are kept in service although they fell silent", "too many instances fell silent at once: kept in service"] {
+    for words in [
+        "are kept in service although they fell silent",
+        "too many instances fell silent at once: kept in service",
+    ] {
         assert!(page.text().contains(words), "{words:?} is not on the page");
     }
     // To clients they are UP, and those that are not held back are DOWN: nobody is sent to all of nobody.
