@@ -97,8 +97,8 @@ Examples:
   switchboard serve --listen native=0.0.0.0:7700 --set native.insecure=true
   SWITCHBOARD_LOG_LEVEL=debug switchboard serve --log-format json
 
-SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once. SIGHUP has the definitions of
---consul-services read again, which also happens when they change.
+SIGINT (Ctrl-C) and SIGTERM stop it cleanly; the second one stops it at once.
+SIGHUP reads the definitions of --consul-services again, as does any change of them.
 Every key of the configuration: switchboard config example";
 
 const REGISTER_EXAMPLES: &str = "\
@@ -164,21 +164,15 @@ pub(crate) struct Over {
     /// etcd, with a key for each instance: PREFIX/SERVICE/ID; of several addresses, separated by commas, whichever answers
     #[arg(long, value_name = "URL", group = "over")]
     pub(crate) etcd: Option<String>,
-    /// What the keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "/services", requires = "etcd")]
-    pub(crate) etcd_prefix: String,
+    /// What the keys begin with [default: /services]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) etcd_prefix: Option<String>,
     /// Eureka; of several addresses, separated by commas, whichever answers
     #[arg(long, value_name = "URL", group = "over")]
     pub(crate) eureka: Option<String>,
-    /// How often to ask Eureka for what changed
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = Span::parse,
-        default_value = "30s",
-        requires = "eureka"
-    )]
-    pub(crate) eureka_every: Span,
+    /// How often to ask Eureka for what changed [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    pub(crate) eureka_every: Option<Span>,
     /// DNS, by SRV records of a name such as '_{service}._tcp.example.com'
     #[arg(long, value_name = "NAME", group = "over")]
     pub(crate) dns_srv: Option<String>,

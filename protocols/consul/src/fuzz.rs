@@ -69,7 +69,6 @@ fn catalogue() {
         }
         let _ = decode::<CatalogRegister>(bytes);
         let _ = decode::<CatalogDeregister>(bytes);
-        let _ = decode::<Vec<OpBody>>(bytes);
     });
 }
 

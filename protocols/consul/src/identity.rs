@@ -73,6 +73,14 @@ impl Here {
         }
     }
 
+    /// Where this API is.
+    pub(crate) fn http_address(&self) -> String {
+        match self.address.parse::<IpAddr>() {
+            Ok(ip) => std::net::SocketAddr::new(ip, self.http_port).to_string(),
+            Err(_) => format!("{}:{}", self.address, self.http_port),
+        }
+    }
+
     pub(crate) fn id_of(&self, agent: &Agent) -> String {
         if agent.is_own {
             self.node_id.clone()

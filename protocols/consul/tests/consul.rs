@@ -51,3 +51,5 @@ mod snapshots;
 mod support;
 #[path = "consul/txn.rs"]
 mod txn;
+#[path = "consul/words.rs"]
+mod words;

@@ -176,7 +176,13 @@ fn what_is_wrong_is_said_with_its_place() {
     run(&["--consul", "ftp://x"]).expect(2).err_says(&["--consul", "ftp://x"]);
     run(&["--etcd", "https://x"]).expect(2).err_says(&["--etcd", "https://x"]);
     run(&["--eureka", "https://x"]).expect(2).err_says(&["--eureka", "https://x"]);
-    run(&["--consul", "x", "--eureka-every", "1s"]).expect(2).err_says(&["--eureka"]);
+    for (flag, value, of) in [
+        ("--eureka-every", "1s", "--eureka"),
+        ("--etcd-prefix", "/x", "--etcd"),
+        ("--dns-server", "127.0.0.1:53", "--dns-srv"),
+    ] {
+        run(&["--consul", "x", flag, value]).expect(2).err_says(&[flag, of]);
+    }
     run(&["--dns-srv", "users.example.com"]).expect(2).err_says(&["--dns-srv", "{service}"]);
     run(&["--dns-hosts", "{service}.example.com"]).expect(2).err_says(&["--dns-hosts", "NAME:PORT"]);
     run(&["--file", "missing.json"]).expect(2).err_says(&["--file", "missing.json"]);

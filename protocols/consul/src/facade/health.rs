@@ -10,7 +10,7 @@ use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
-use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
+use crate::lens::{check_to_wire, checks_of, checks_of_node, node_to_wire, service_to_wire, tells_of};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
 use crate::scope::{fits, fits_node, instances, is_nodeless, is_passing, members, nodeless, nodes};
@@ -78,6 +78,11 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
     let mut checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    for node in nodes(&view).filter(|node| fits_node(&ask, Some(&node.facts))) {
+        let telling = node.facts.checks.iter().filter(|check| tells_of(check, name));
+        let node = node.facts.key.node.as_str();
+        checks.extend(telling.map(|check| check_to_wire(node, None, check, (state.output())(&check.key))));
+    }
     if let Some(near) = state.near(&ask, &view)? {
         near.sort(&mut checks, |check| check.node);
     }

@@ -20,7 +20,7 @@ pub(crate) async fn raft(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         "Servers": [{
             "ID": state.here.node_id,
             "Node": state.here.node.as_str(),
-            "Address": state.own_address(),
+            "Address": state.here.http_address(),
             "Leader": true,
             "ProtocolVersion": "3",
             "Voter": true,
@@ -105,16 +105,12 @@ pub(crate) async fn autopilot_state(state: Shared, ask: Ask) -> Result<Answer, R
 }
 
 impl State {
-    fn own_address(&self) -> String {
-        format!("{}:{}", self.here.address, self.here.http_port)
-    }
-
     fn server(&self, ask: &Ask, healthy: bool) -> Result<Value, Refusal> {
         let index = self.context.registry.view(&ask.caller)?.revision().0;
         Ok(json!({
             "ID": self.here.node_id,
             "Name": self.here.node.as_str(),
-            "Address": self.own_address(),
+            "Address": self.here.http_address(),
             "SerfStatus": "alive",
             "Version": self.config.version,
             "Leader": true,

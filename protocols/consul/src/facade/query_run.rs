@@ -8,6 +8,7 @@ use switchboard_facade::{Asker, NamedSet, NamedSetSource};
 use switchboard_model::DEFAULT_NAMESPACE;
 use switchboard_registry::{InstanceView, Snapshot};
 
+use super::connect::through_mesh;
 use super::health::element;
 use super::{Shared, State};
 use crate::answer::Answer;
@@ -129,10 +130,14 @@ impl State {
         near: Option<&str>,
     ) -> (Vec<Arc<InstanceView>>, bool) {
         let service = &query.service;
-        // Nothing here is part of a service mesh, so nothing can be reached through it.
-        let all = at.service(DEFAULT_NAMESPACE, &service.service).filter(|_| !service.connect);
-        let all = all.into_iter().flat_map(|service| service.instances());
-        let mut found: Vec<_> = all.filter(|view| self.is_wanted(service, view)).cloned().collect();
+        let mut found: Vec<_> = match service.connect {
+            true => through_mesh(at, &service.service).cloned().collect(),
+            false => {
+                let all = at.service(DEFAULT_NAMESPACE, &service.service).into_iter();
+                all.flat_map(|service| service.instances()).cloned().collect()
+            }
+        };
+        found.retain(|view| self.is_wanted(service, view));
         fastrand::shuffle(&mut found);
         let near = near.and_then(|node| Near::new(&self.here, at, node));
         if let Some(near) = &near {
@@ -185,6 +190,10 @@ impl NamedSetSource for QuerySets {
         let near = near_of(at, &query.service.near, state.here.node.as_str(), ip);
         let (instances, in_order) = state.run_query(at, &query, near.as_deref());
         let ttl = GoDuration::parse(&query.dns.ttl).map(|ttl| ttl.0);
-        Some(NamedSet { instances, ttl, in_order })
+        Some(NamedSet { instances, service: query.service.service, ttl, in_order })
+    }
+
+    fn itself(&self, at: &Snapshot) -> Option<Arc<InstanceView>> {
+        self.0.upgrade()?.here.server(at).ok()?
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Probe, Rejection};
+use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Rejection};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, Deregister};
 
@@ -179,9 +179,4 @@ pub(crate) async fn deregister_check(state: Shared, ask: Ask) -> Result<Answer, 
     let key = state.meant_check(&registry.view(&ask.caller)?, &agent, id)?;
     registry.submit(&ask.caller, DeleteCheck { key }).await?;
     Ok(Answer::empty())
-}
-
-/// Whether its provider reports a check.
-pub(super) fn is_reported(probe: &Probe) -> bool {
-    matches!(probe, Probe::Ttl { .. })
 }

@@ -142,18 +142,20 @@ fn info<'a>(
 }
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    no_filter(&ask)?;
+    let filter = filter_of(&ask, &shapes::NODE_INFO)?;
     let (view, index) = state.settle_everything(&ask).await?;
     let mut infos: Vec<_> = scope::nodes(&view).map(|node| state.info(&view, node)).collect();
     if has_nodeless(&view) {
         infos.push(state.info_of_nodeless(&view));
     }
-    Ok(Answer::json(&infos).at_index(&ask, index))
+    Ok(Answer::json(&filtered(filter.as_ref(), infos)?).at_index(&ask, index))
 }
 
 pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
-    no_filter(&ask)?;
+    if ask.get("filter").is_some() {
+        return Err(Refusal::bad("Invalid filter: one node is not filtered; leave it out"));
+    }
     let (view, index) = state.settle_everything(&ask).await?;
     if is_nodeless(name) {
         return Ok(Answer::json(&state.info_of_nodeless(&view)).at_index(&ask, index));
@@ -161,13 +163,6 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     match view.node(&State::node_key(name)?) {
         Some(node) => Ok(Answer::json(&state.info(&view, node)).at_index(&ask, index)),
         None => Ok(Answer::nothing().at_index(&ask, index)),
-    }
-}
-
-fn no_filter(ask: &Ask) -> Result<(), Refusal> {
-    match ask.get("filter") {
-        Some(_) => Err(Refusal::bad("Invalid filter: this list is not filtered")),
-        None => Ok(()),
     }
 }
 

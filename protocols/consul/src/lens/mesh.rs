@@ -43,6 +43,15 @@ impl Mesh {
         Ok(Mesh { kind: body.kind.clone(), proxy, native })
     }
 
+    /// Whether a service of this name is reached through whoever says this.
+    pub(super) fn leads_to(&self, own: &str, service: &str) -> bool {
+        let destination = match self.kind.as_str() {
+            PROXY => self.proxy.get("DestinationServiceName").and_then(Value::as_str),
+            _ => self.native.then_some(own),
+        };
+        destination.is_some_and(|destination| destination.eq_ignore_ascii_case(service))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         *self == Mesh::default()
     }

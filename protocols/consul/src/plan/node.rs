@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use switchboard_model::{CheckKey, Id, Node, NodeKey, Owner, Rejection, Status};
+use switchboard_model::{Node, Rejection, Status};
 use switchboard_registry::plan::{DeleteNode, Plan, PutNode};
 use switchboard_registry::{Intent, NodeFacts, Now, Planned, Snapshot};
 use uuid::Uuid;
@@ -91,24 +91,4 @@ fn name_is_free(before: &NodeFacts, id: &NodeId, is_renaming: bool) -> Result<()
             id.id
         ),
     ))
-}
-
-/// The check of this id on a node or on one of its instances: on a node an id is unique.
-pub(crate) fn check_on(at: &Snapshot, node: &NodeKey, id: &str) -> Option<CheckKey> {
-    let view = at.node(node)?;
-    let id = Id::parse("CheckID", id).ok()?;
-    let owners = std::iter::once(Owner::Node(view.facts.key.clone()))
-        .chain(likely(at, node, id.as_str()))
-        .chain(view.members.iter().cloned().map(Owner::Instance));
-    let mut keys = owners.map(|owner| CheckKey { owner, id: id.clone() });
-    keys.find(|key| at.check(key).is_some())
-}
-
-/// Whose check it is, if it is called as a check is called by default, or as agents of others often call it: `service:<id>`,
-/// `service:<id>:<n>` or `<id>`.
-fn likely<'a>(at: &'a Snapshot, node: &'a NodeKey, check: &'a str) -> impl Iterator<Item = Owner> + 'a {
-    let whole = check.strip_prefix("service:");
-    let numbered = whole.and_then(|rest| rest.rsplit_once(':')).map(|(id, _)| id);
-    let ids = whole.into_iter().chain(numbered).chain([check]);
-    ids.filter_map(move |id| super::on_node(at, Some(node), id).cloned().map(Owner::Instance))
 }

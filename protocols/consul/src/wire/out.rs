@@ -137,7 +137,7 @@ pub(crate) struct Check<'a> {
     pub(crate) output: Cow<'a, str>,
     #[serde(rename = "ServiceID")]
     pub(crate) service_id: &'a str,
-    pub(crate) service_name: &'a str,
+    pub(crate) service_name: Cow<'a, str>,
     pub(crate) service_tags: List<'a>,
     #[serde(rename = "Type")]
     pub(crate) kind: Cow<'a, str>,
@@ -247,12 +247,18 @@ impl Serialize for Pairs<'_> {
 }
 
 /// Tags as a list that is never null.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct List<'a>(pub(crate) Option<&'a Tags>);
+#[derive(Clone, Debug)]
+pub(crate) struct List<'a>(pub(crate) Option<Cow<'a, Tags>>);
+
+impl<'a> List<'a> {
+    pub(crate) fn of(tags: &'a Tags) -> List<'a> {
+        List(Some(Cow::Borrowed(tags)))
+    }
+}
 
 impl Serialize for List<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.into_iter().flat_map(Tags::iter).map(Arc::as_ref))
+        serializer.collect_seq(self.0.iter().flat_map(|tags| tags.iter()).map(Arc::as_ref))
     }
 }
 
