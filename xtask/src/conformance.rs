@@ -49,6 +49,7 @@ const DRIVERS: &[Driver] = &[
     always("dns/scenario", Tool::Python, "scenario.py"),
     always("etcd/go", Tool::Go, "go/scenario"),
     always("etcd/oracle", Tool::Go, "go/oracle"),
+    always("etcd/history", Tool::Go, "go/history"),
     always("etcd/gateway", Tool::Python, "gateway.py"),
     always("etcd/guarded", Tool::Python, "guarded/run.py"),
     always("etcd/guarded-go", Tool::Go, "go/guarded"),
