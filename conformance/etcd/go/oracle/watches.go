@@ -154,6 +154,7 @@ func (w *world) changeWatchers() string {
 	w.real.watches.create(q)
 	w.ours.watches.create(q)
 	w.watching[q.WatchId] = q
+	w.asked[q.WatchId] = fmt.Sprintf("%v, at revision %d, compacted at %d", q, w.revision, w.compacted)
 	return fmt.Sprintf("watch %v", q)
 }
 
@@ -181,8 +182,13 @@ func (w *world) waits() bool {
 	return false
 }
 
-// The first difference in what watchers were told.
+// The first difference in what watchers were told, up to now.
 func (w *world) told() (count int, difference string) {
+	w.settle()
+	w.real.watches.lock.Lock()
+	defer w.real.watches.lock.Unlock()
+	w.ours.watches.lock.Lock()
+	defer w.ours.watches.lock.Unlock()
 	for id := int64(1); id <= w.lastWatch; id++ {
 		theirs, ours := w.real.told[id], w.ours.told[id]
 		for i := 0; i < len(theirs) || i < len(ours); i++ {
@@ -193,7 +199,7 @@ func (w *world) told() (count int, difference string) {
 				return "nothing"
 			}
 			if at(theirs) != at(ours) {
-				return count, fmt.Sprintf("watch %d line %d\n   etcd %s\n   ours %s", id, i, at(theirs), at(ours))
+				return count, fmt.Sprintf("line %d of watch %s\n   etcd %s\n   ours %s", i, w.asked[id], at(theirs), at(ours))
 			}
 			count++
 		}
