@@ -53,6 +53,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/gateway", Tool::Python, "gateway.py"),
     always("etcd/guarded", Tool::Python, "guarded/run.py"),
     always("etcd/guarded-go", Tool::Go, "go/guarded"),
+    always("etcd/leases", Tool::Go, "go/leases"),
     always("etcd/etcdctl", Tool::Python, "etcdctl.py"),
     always("etcd/gokit", Tool::GoTest, "gokit/kit.tests"),
     always("etcd/coredns", Tool::GoTest, "coredns/plugin.tests"),

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use switchboard_model::{
-    Annex, Check, CheckKey, Entry, EntryKey, Id, InstanceKey, NodeKey, Noun, Owner, Record, RecordKey,
-    Rejection,
+    Annex, Check, CheckKey, Entry, EntryKey, InstanceKey, Noun, Owner, Record, RecordKey, Rejection,
 };
 use switchboard_registry::plan::{Deregister, Plan, PutCheck};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::{EnsureNode, RegisterService, on_node, once_each};
+use super::{EnsureNode, RegisterService, check_on, on_node, once_each};
 
 /// What each file brought, by its name.
 const KEYSPACE: &str = "consul.files";
@@ -154,15 +153,4 @@ impl ApplyFiles {
         }
         Ok(key)
     }
-}
-
-/// The check of this id on the node or on anything there.
-fn check_on(at: &Snapshot, node: &NodeKey, id: &str) -> Option<CheckKey> {
-    let view = at.node(node)?;
-    let id = Id::parse("CheckID", id).ok()?;
-    let owners = std::iter::once(Owner::Node(view.facts.key.clone()));
-    let mut keys = owners
-        .chain(view.members.iter().cloned().map(Owner::Instance))
-        .map(|owner| CheckKey { owner, id: id.clone() });
-    keys.find(|key| at.check(key).is_some())
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_model::{
-    Check, Entry, Name, NodeKey, OnExpiry, Record, RecordKey, Rejection, Status, Stored,
-};
+use switchboard_model::{CheckKey, Entry, Name, NodeKey, OnExpiry, Record, RecordKey, Rejection, Status};
 use switchboard_registry::plan::{Grant, Plan, Revoke};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::EnsureNode;
 use super::kv::{delay_left, entries_under};
 use super::query::tied_to;
+use super::{EnsureNode, check_on};
 use crate::lens::{DELAYS, Hold, LOCKS, PairWords, Session, delay_key, pair_key, session_key};
 use crate::queries::Queries;
 
@@ -43,7 +41,7 @@ impl Intent for CreateSession {
         }
         for id in self.session.all_checks() {
             let fresh = self.on.as_ref().filter(|on| view.is_none() && on.serf.key.id.as_str() == id);
-            let check = node.as_ref().and_then(|node| find_check(at, node, id));
+            let check = node.as_ref().and_then(|node| check_on(at, node, id)).and_then(|key| at.check(&key));
             match check.map(|check| check.counted()) {
                 None if fresh.is_some() => {}
                 None => return refuse(format!("Missing check '{id}' registration")),
@@ -171,14 +169,6 @@ pub(crate) fn is_alive(at: &Snapshot, session: &Session) -> bool {
         return false;
     }
     let mut checks = session.all_checks();
-    checks.all(|id| find_check(at, &node, id).is_some_and(|check| check.counted() != Status::Critical))
-}
-
-/// The check of this id on a node or on one of its instances.
-pub(crate) fn find_check<'a>(at: &'a Snapshot, node: &NodeKey, id: &str) -> Option<&'a Stored<Check>> {
-    let view = at.node(node)?;
-    let own = view.facts.checks.iter();
-    let of_instances =
-        view.members.iter().filter_map(|member| at.instance(member)).flat_map(|it| it.checks.iter());
-    own.chain(of_instances).find(|check| check.key.id.as_str() == id).map(AsRef::as_ref)
+    let is_well = |key: &CheckKey| at.check(key).is_some_and(|check| check.counted() != Status::Critical);
+    checks.all(|id| check_on(at, &node, id).is_some_and(|key| is_well(&key)))
 }

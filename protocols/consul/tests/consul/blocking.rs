@@ -221,6 +221,7 @@ async fn a_node_that_is_only_named_comes_and_goes() {
         tags: Default::default(),
         metadata: Default::default(),
         weight: 1,
+        warning_weight: None,
         zone: None,
         lifecycle: Lifecycle::Up,
         lease: None,

@@ -1,6 +1,13 @@
+use std::ops::Bound;
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
 use proptest::prelude::*;
+use serde_json::json;
 use switchboard_engine_memory::{StoreError, StoreErrorKind};
+use switchboard_model::{Check, CheckKey, Id, InstanceKey, Name, Owner, Record};
+use switchboard_registry::Caller;
+use switchboard_registry::plan::ReplaceAll;
 
 use crate::support::world;
 
@@ -85,6 +92,69 @@ async fn a_node_has_room_for_so_many_checks() {
     let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Checks":[{}]}}"#, checks.join(","));
     assert_eq!(world.put("/v1/catalog/register", body).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(world.get("/v1/health/node/n").await.text(), "[]");
+}
+
+/// Each of them on a service of its own, as behind one front that speaks for all. `SWITCHBOARD_FAULT_CHECKS=100000` has more of them.
+#[tokio::test]
+async fn very_many_checks_on_one_node() {
+    let many = std::env::var("SWITCHBOARD_FAULT_CHECKS").map_or(10_000, |many| many.parse().unwrap());
+    let last = many - 1;
+    let world = world().await;
+    world.register(r#"{"ID":"s7","Name":"s7","Check":{"CheckID":"c7","TTL":"1h"}}"#).await;
+    let caller = Caller::internal("test");
+    let view = world.registry.view(&caller).unwrap();
+    let mut records: Vec<Record> = view
+        .nodes(Bound::Unbounded)
+        .flat_map(|node| {
+            let own = node.facts.node.iter().map(|node| Record::Node(node.value.clone()));
+            own.chain(node.facts.checks.iter().map(|check| Record::Check(check.value.clone())))
+        })
+        .collect();
+    // As many more like the first.
+    let one = view.services(Bound::Unbounded).next().unwrap().instances().next().unwrap().clone();
+    for n in 0..many {
+        let mut instance = one.instance.value.clone();
+        let service = Name::parse("service", &format!("s{n}")).unwrap();
+        let id = Id::parse("id", service.as_str()).unwrap();
+        instance.key = Arc::new(InstanceKey { service, id, ..(*one.instance.key).clone() });
+        let owner = Owner::Instance(instance.key.clone());
+        let key = CheckKey { owner, id: Id::parse("id", &format!("c{n}")).unwrap() };
+        records.push(Record::Check(Check { key, ..one.checks[0].value.clone() }));
+        records.push(Record::Instance(instance));
+    }
+    world.registry.submit(&caller, ReplaceAll { records: records.into() }).await.unwrap();
+
+    let index = world.get(&format!("/v1/health/service/s{last}")).await.index();
+    let waiting = tokio::spawn({
+        let world = world.clone();
+        async move { world.get(&format!("/v1/health/service/s{last}?index={index}&wait=5m")).await }
+    });
+    assert_eq!(world.put(&format!("/v1/agent/check/pass/c{last}"), "").await.status, StatusCode::OK);
+    assert_eq!(waiting.await.unwrap().ok()[0]["Checks"][1]["Status"], "passing");
+    let unknown = world.put(&format!("/v1/agent/check/pass/c{many}"), "").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    for (path, count) in [
+        ("/v1/health/state/critical", many - 1),
+        ("/v1/health/node/here", many + 1),
+        ("/v1/agent/checks", many),
+    ] {
+        let answer = world.get(path).await;
+        assert_eq!(
+            (answer.status, answer.text().matches("\"CheckID\"").count()),
+            (StatusCode::OK, count),
+            "{path}"
+        );
+    }
+    // What is said of the node is said of everything on it, in one commit.
+    let head = world.registry.head();
+    world.put("/v1/agent/maintenance?enable=true", "").await;
+    assert_eq!(world.registry.head(), head.next());
+    let answer = world.get("/v1/agent/health/service/id/s5000").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    world.put("/v1/agent/maintenance?enable=false", "").await;
+    let gone = world.put(&format!("/v1/agent/service/deregister/s{last}"), "").await;
+    assert_eq!(gone.status, StatusCode::OK);
+    assert_eq!(world.get(&format!("/v1/health/service/s{last}")).await.ok(), json!([]));
 }
 
 #[tokio::test]

@@ -243,6 +243,7 @@ mod tests {
                 tags: Tags::default(),
                 metadata: Metadata::default(),
                 weight: 1,
+                warning_weight: None,
                 zone: None,
                 lifecycle: Lifecycle::Up,
                 lease: None,
