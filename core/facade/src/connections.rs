@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 /// What a listener counts.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionMeters {
-    open: Gauge,
+    pub(crate) open: Gauge,
     accepted: Counter,
     refused: Counter,
 }

@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use crate::connections::{ConnectionMeters, Reception, serve_connections};
@@ -82,7 +83,11 @@ pub async fn serve_http_through<S, B, F, C>(
                 }
                 service.clone().call(request)
             });
-            let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);
+            // Whoever asks and never reads would keep what it is told in memory for as long as it likes.
+            let mut connection = TimeoutStream::new(connection);
+            connection.set_write_timeout(Some(limits.send_timeout.0));
+            let connection = TokioIo::new(Box::pin(connection));
+            let serving = builder.serve_connection_with_upgrades(connection, service);
             tokio::pin!(serving);
             let ended = tokio::select! {
                 ended = serving.as_mut() => ended,
@@ -126,3 +131,65 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-type: application/json\r\ncontent-length: 96\r\n\r\n\
     {\"status\":\"error\",\"code\":\"unavailable\",\"message\":\"too many connections are open; retry later\"}\r\n";
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::listen::Listen;
+    use crate::span::Span;
+
+    /// It kept its answer in memory, and its place among the connections, for as long as it liked.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_hung_up_on() {
+        let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), insecure: false, tls: None };
+        let listener = Listener::bind("test", &listen).unwrap();
+        let (address, stop, meters) = (listener.address(), Stop::new(), HttpMeters::default());
+        let limits = Limits { send_timeout: Span(Duration::from_millis(100)), ..Limits::default() };
+        // More than any buffer between here and there holds.
+        let large = Bytes::from(vec![b'x'; 64 << 20]);
+        let service = tower_service_fn(move || Response::new(Full::new(large.clone())));
+        let serving = tokio::spawn(serve_http(listener, limits, meters.clone(), service, stop.clone()));
+        const ASKED: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        deaf.write_all(ASKED).await.unwrap();
+        while meters.requests.get() == 0 || meters.connections.open.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // One that is slow, and reads, has all of it.
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(ASKED).await.unwrap();
+        let (mut buffer, mut read) = (vec![0; 4 << 20], 0);
+        while read < 64 << 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            read += slow.read(&mut buffer).await.unwrap();
+        }
+        stop.cancel();
+        drop((deaf, slow));
+        serving.await.unwrap();
+    }
+
+    #[derive(Clone)]
+    struct Answering<F>(F);
+
+    fn tower_service_fn<F: Fn() -> Response<Full<Bytes>>>(answer: F) -> Answering<F> {
+        Answering(answer)
+    }
+
+    impl<F: Fn() -> Response<Full<Bytes>>> Service<Request<Incoming>> for Answering<F> {
+        type Response = Response<Full<Bytes>>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response<Full<Bytes>>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+            std::future::ready(Ok((self.0)()))
+        }
+    }
+}

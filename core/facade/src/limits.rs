@@ -34,6 +34,8 @@ pub struct Limits {
     pub header_timeout: Span,
     /// Time to send a request's body.
     pub body_timeout: Span,
+    /// Time in which a client has to take some of what it is told.
+    pub send_timeout: Span,
     pub handshake_timeout: Span,
     /// Concurrent requests on one HTTP/2 connection.
     pub http2_streams: u32,
@@ -50,6 +52,7 @@ impl Default for Limits {
             body_bytes: 1536 * 1024,
             header_timeout: Span::seconds(60),
             body_timeout: Span::seconds(30),
+            send_timeout: Span::seconds(60),
             handshake_timeout: Span::seconds(5),
             http2_streams: 256,
             drain: Span::seconds(5),

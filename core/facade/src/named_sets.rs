@@ -15,6 +15,11 @@ pub struct NamedSets(Arc<RwLock<Vec<Arc<dyn NamedSetSource>>>>);
 pub trait NamedSetSource: Send + Sync {
     /// The set under this name or id, as of `at`; None: there is none.
     fn find(&self, at: &Snapshot, name: &str, asker: &Asker) -> Option<NamedSet>;
+
+    /// This registry itself, where the façade's protocol lists it among the services without its being a record.
+    fn itself(&self, _at: &Snapshot) -> Option<Arc<InstanceView>> {
+        None
+    }
 }
 
 /// What is known of who asks, for sets that depend on where that is.
@@ -29,7 +34,9 @@ pub struct Asker {
 pub struct NamedSet {
     /// Exactly what is to be given: whoever keeps the set has left out what is not healthy enough.
     pub instances: Vec<Arc<InstanceView>>,
-    /// How long the answer may be kept, if the set says so.
+    /// The service that they are of.
+    pub service: String,
+    /// How long the answer may be kept, if the set says so. None: as long as answers about the service.
     pub ttl: Option<Duration>,
     /// The order means something: the nearest come first.
     pub in_order: bool,
@@ -45,6 +52,12 @@ impl NamedSets {
         // Not asked under the lock: a source may take its time.
         let sources = self.0.read().clone();
         sources.iter().find_map(|source| source.find(at, name, asker))
+    }
+
+    /// This registry itself, as the first source has it that lists it.
+    pub fn itself(&self, at: &Snapshot) -> Option<Arc<InstanceView>> {
+        let sources = self.0.read().clone();
+        sources.iter().find_map(|source| source.itself(at))
     }
 }
 

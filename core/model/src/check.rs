@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::words::text_limit;
+use crate::words::{lines_limit, text_limit};
 use crate::{Annex, Id, InstanceKey, NodeKey, Rejection, Status};
 
 /// Whom a check is about. A check on a node counts for every instance on it.
@@ -54,7 +54,7 @@ impl Check {
 
     pub fn validate(&self) -> Result<(), Rejection> {
         text_limit("check.name", &self.name, 255)?;
-        text_limit("check.notes", &self.notes, Check::MAX_OUTPUT)?;
+        lines_limit("check.notes", &self.notes, Check::MAX_OUTPUT)?;
         if self.thresholds.unhealthy > 1000 || self.thresholds.healthy > 1000 {
             return Err(Rejection::invalid("check.unhealthy_threshold", "thresholds must be at most 1000"));
         }

@@ -6,13 +6,22 @@ use crate::Rejection;
 
 /// Refuses text that is too long or that could not be printed safely.
 pub fn text_limit(field: &str, text: &str, limit: usize) -> Result<(), Rejection> {
+    printable(field, text, limit, |c| !c.is_control())
+}
+
+/// The same for text that people write in lines: notes, and values of metadata.
+pub(crate) fn lines_limit(field: &str, text: &str, limit: usize) -> Result<(), Rejection> {
+    printable(field, text, limit, |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn printable(field: &str, text: &str, limit: usize, fits: impl Fn(char) -> bool) -> Result<(), Rejection> {
     if text.len() > limit {
         return Err(Rejection::invalid(
             field,
             format!("is {} bytes long; at most {limit} allowed", text.len()),
         ));
     }
-    match text.chars().find(|&c| c.is_control() || turns_text(c)) {
+    match text.chars().find(|&c| !fits(c) || turns_text(c)) {
         Some(c) => {
             Err(Rejection::invalid(field, format!("holds the unprintable character U+{:04X}", u32::from(c))))
         }
@@ -99,7 +108,7 @@ impl Metadata {
                 return Err(Rejection::invalid("metadata", "holds an empty key"));
             }
             text_limit("metadata key", key, 128)?;
-            text_limit(&format!("metadata.{key}"), value, 4096)?;
+            lines_limit(&format!("metadata.{key}"), value, 4096)?;
         }
         kept.sort_by(|a, b| a.0.cmp(&b.0));
         if let Some(twice) = kept.windows(2).find(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
@@ -174,6 +183,13 @@ impl Annex {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_may_have_lines_and_names_may_not() {
+        let pair = |key: &str, value: &str| Metadata::new([(key.into(), value.into())]);
+        assert!(pair("a", "one\r\n\ttwo").is_ok());
+        assert!(pair("a", "bell\u{7}").is_err() && pair("a\nb", "").is_err());
+    }
 
     #[test]
     fn metadata_is_sorted_and_refuses_a_key_given_twice() {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -23,6 +24,15 @@ pub(crate) use zip::{is_accepted as is_gzip_accepted, smaller};
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
 type Streamed = UnsyncBoxBody<Bytes, Infallible>;
 
+/// What comes bit by bit.
+struct Pieces(BoxStream<'static, Bytes>);
+
+impl std::fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pieces")
+    }
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -36,7 +46,9 @@ pub(crate) struct Answer {
     meta: Option<Meta>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Takes the place of the body.
-    stream: Option<Streamed>,
+    stream: Option<Pieces>,
+    /// A stream is made smaller for whoever takes it so.
+    zips_stream: bool,
     /// The body made smaller, where somebody did that before.
     zipped: Option<Bytes>,
 }
@@ -56,6 +68,7 @@ impl Answer {
             meta: None,
             headers: Vec::new(),
             stream: None,
+            zips_stream: false,
             zipped: None,
         }
     }
@@ -70,10 +83,14 @@ impl Answer {
         content_type: &'static str,
         pieces: impl Stream<Item = Bytes> + Send + 'static,
     ) -> Answer {
-        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
-        let stream = StreamBody::new(frames).boxed_unsync();
+        let stream = Pieces(pieces.boxed());
         let content_type = Some(HeaderValue::from_static(content_type));
         Answer { content_type, stream: Some(stream), ..Answer::bytes(Bytes::new()) }
+    }
+
+    /// The stream made smaller, from its first byte, for whoever takes it so.
+    pub(crate) fn made_smaller(self) -> Answer {
+        Answer { zips_stream: true, ..self }
     }
 
     pub(crate) fn json<T: Serialize>(value: &T) -> Answer {
@@ -159,8 +176,16 @@ impl Answer {
             self.body = body;
             self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         }
+        let zips_stream = zipped && self.zips_stream;
+        if zips_stream && self.stream.is_some() {
+            self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        }
         let body = match self.stream {
-            Some(stream) => Either::Right(stream),
+            Some(Pieces(pieces)) => {
+                let pieces = if zips_stream { zip::pieces(pieces).boxed() } else { pieces };
+                let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+                Either::Right(StreamBody::new(frames).boxed_unsync())
+            }
             None => Either::Left(Full::new(self.body)),
         };
         let mut response = Response::new(body);
@@ -205,6 +230,7 @@ impl From<Refusal> for Answer {
             meta,
             headers,
             stream: None,
+            zips_stream: false,
             zipped: None,
         }
     }

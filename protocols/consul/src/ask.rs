@@ -1,6 +1,7 @@
 //! Reading a request: who asks, where, its parameters, its body.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
+use regex::Regex;
 use serde::de::DeserializeOwned;
 use switchboard_facade::{Limits, Peer};
 use switchboard_model::Name;
@@ -331,7 +333,17 @@ pub(crate) fn decode_path(path: &str) -> Result<String, Unprintable> {
         return Err(Unprintable::Escape);
     }
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| Unprintable::NotText)?;
-    if decoded.chars().any(char::is_control) { Err(Unprintable::Control) } else { Ok(decoded.into_owned()) }
+    if is_printable(&decoded) { Ok(decoded.into_owned()) } else { Err(Unprintable::Control) }
+}
+
+/// As Go takes it: letters, marks, numbers, punctuation, symbols and the plain space. No other space, and nothing that is not seen.
+fn is_printable(text: &str) -> bool {
+    static PRINTABLE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$").ok());
+    match text.is_ascii() {
+        true => !text.bytes().any(|byte| byte.is_ascii_control()),
+        false => PRINTABLE.as_ref().is_some_and(|printable| printable.is_match(text)),
+    }
 }
 
 fn escapes_are_whole(text: &str) -> bool {

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod alias;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
+pub(crate) mod connect;
 pub(crate) mod coordinate;
 pub(crate) mod event;
 mod gauges;
@@ -295,6 +296,9 @@ async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Ref
     let is_of_agent = path.starts_with("/v1/agent/") || path == "/v1/event/list";
     if !is_of_agent && !CATALOG_WRITES.contains(&path) && !path.ends_with("/datacenters") {
         ask.check_datacenter(&state.here.datacenter)?;
+    }
+    if let Some(nothing) = mesh::of_no_peer(path).filter(|_| ask.get("peer").is_some()) {
+        return state.nothing_of_a_peer(&ask, nothing).await;
     }
     let freshness = Freshness::of(path, &ask)?;
     Ok(freshness.said((route.run)(state, ask).await?))

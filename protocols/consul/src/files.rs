@@ -96,7 +96,7 @@ impl State {
             file.services.push(made.map_err(|refusal| definitions.said(place, &refusal.text))?);
         }
         for (place, body) in &definitions.checks {
-            let id = [&body.id, &body.check_id, &body.name].into_iter().find(|id| !id.is_empty());
+            let id = [&body.id, &body.name].into_iter().find(|id| !id.is_empty());
             let said = |refusal: Refusal| definitions.said(place, &refusal.text);
             let id = id.ok_or_else(|| said(Refusal::bad("Missing check name")))?;
             let owner = Owner::Node(agent.key());

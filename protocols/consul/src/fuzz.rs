@@ -9,16 +9,22 @@ use switchboard_model::{Name, Owner};
 
 use crate::ask::{decode, decode_path, parse_query};
 use crate::bundle::Unpacker;
+use crate::facade::txn::pair_op;
 use crate::filter::{Filter, shapes};
-use crate::lens::{Given, GoDuration, Place, check_from_body, check_from_catalog, instance_from_body};
-use crate::wire::{CatalogCheck, CatalogDeregister, CatalogRegister, CheckBody, CheckUpdate, ServiceBody};
+use crate::lens::{
+    Given, GoDuration, Place, Template, check_from_body, check_from_catalog, check_query, instance_from_body,
+};
+use crate::wire::{
+    AgentCheckBody, AgentServiceBody, CatalogCheck, CatalogDeregister, CatalogRegister, CheckUpdate,
+    CoordinateUpdate, OpBody, QueryBody, SessionBody,
+};
 
 #[test]
 fn service() {
     let address = IpAddr::from([10, 0, 0, 1]).to_string();
     let node = Name::parse("node", "n1").unwrap();
     check!().for_each(|bytes: &[u8]| {
-        let Ok(body) = decode::<ServiceBody>(bytes) else { return };
+        let Ok(AgentServiceBody(body)) = decode(bytes) else { return };
         for by_agent in [true, false] {
             let given = Given { node: Some(node.clone()), node_address: &address, by_agent };
             let Ok(instance) = instance_from_body(&given, &body) else { continue };
@@ -26,7 +32,7 @@ fn service() {
                 let owner = Owner::Instance(instance.key.clone());
                 let _ = check_from_body(
                     &Place { owner, id: "c", name: "c", alone: false, is_elsewhere: true },
-                    check,
+                    &check.0,
                 );
             }
         }
@@ -40,7 +46,7 @@ fn check_of_an_agent() {
         node: Name::parse("node", "n1").unwrap(),
     };
     check!().for_each(|bytes: &[u8]| {
-        if let Ok(body) = decode::<CheckBody>(bytes) {
+        if let Ok(AgentCheckBody(body)) = decode(bytes) {
             let owner = Owner::Node(node.clone());
             let _ = check_from_body(
                 &Place { owner, id: "c", name: "c", alone: true, is_elsewhere: false },
@@ -63,6 +69,40 @@ fn catalogue() {
         }
         let _ = decode::<CatalogRegister>(bytes);
         let _ = decode::<CatalogDeregister>(bytes);
+    });
+}
+
+#[test]
+fn transaction() {
+    check!().for_each(|bytes: &[u8]| {
+        for op in decode::<Vec<OpBody>>(bytes).into_iter().flatten().filter_map(|body| body.kv) {
+            let _ = pair_op(op);
+        }
+    });
+}
+
+#[test]
+fn prepared_query() {
+    check!().for_each(|bytes: &[u8]| {
+        let Ok(query) = decode::<QueryBody>(bytes) else { return };
+        if check_query(&query).is_err() {
+            return;
+        }
+        // What is kept is read again as it was.
+        let kept = serde_json::to_vec(&query.out()).unwrap();
+        let again = decode::<QueryBody>(&kept).unwrap();
+        assert_eq!(serde_json::to_vec(&again.out()).unwrap(), kept);
+        if let Ok(template) = Template::compile(&query) {
+            let _ = template.render("web-1.some.name");
+        }
+    });
+}
+
+#[test]
+fn session_and_coordinate() {
+    check!().for_each(|bytes: &[u8]| {
+        let _ = decode::<SessionBody>(bytes);
+        let _ = decode::<CoordinateUpdate>(bytes);
     });
 }
 

@@ -64,12 +64,20 @@ impl Here {
             id: Cow::Borrowed(&self.nodeless_id),
             node: NODELESS,
             address: &self.address,
-            datacenter: &self.datacenter,
+            datacenter: Cow::Borrowed(&self.datacenter),
             tagged_addresses: Default::default(),
             meta: wire::Pairs(None),
             locality: None,
             create_index: 1,
             modify_index: 1,
+        }
+    }
+
+    /// Where this API is.
+    pub(crate) fn http_address(&self) -> String {
+        match self.address.parse::<IpAddr>() {
+            Ok(ip) => std::net::SocketAddr::new(ip, self.http_port).to_string(),
+            Err(_) => format!("{}:{}", self.address, self.http_port),
         }
     }
 

@@ -6,6 +6,7 @@ mod duration;
 mod instance;
 mod kv;
 mod mesh;
+mod meta;
 mod node;
 mod probe;
 mod query;
@@ -17,15 +18,15 @@ use crate::refusal::Refusal;
 
 pub(crate) use alias::Alias;
 pub(crate) use check::{
-    Place, alias_of, as_status, check_from_body, check_from_catalog, check_typed_by_definition, cut,
+    Place, alias_of, as_status, check_from_body, check_from_catalog, check_typed_by_definition, cut, tells_of,
 };
 pub(crate) use duration::GoDuration;
 pub(crate) use instance::{
-    Given, agent_service, at_node, catalog_row, instance_from_body, maintained, maintenance_moved,
+    Given, agent_service, at_node, catalog_row, instance_from_body, leads_to, maintained, maintenance_moved,
     service_to_wire,
 };
 pub(crate) use kv::{KEYS, PairWords, pair_key, pair_to_wire};
-pub(crate) use node::{NodeWords, has_id, node_id, node_to_wire};
+pub(crate) use node::{NodeGiven, NodeWords, has_id, node_from_words, node_id, node_to_wire};
 pub(crate) use query::check_query;
 pub(crate) use session::{
     DELAYS, Hold, LOCKS, LONGEST_DELAY, SESSIONS, Session, delay_key, hold_key, session_key, session_to_wire,

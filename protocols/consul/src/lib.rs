@@ -25,6 +25,7 @@ mod plan;
 mod queries;
 mod refusal;
 mod routes;
+mod scope;
 mod socket;
 mod wakes;
 mod wire;

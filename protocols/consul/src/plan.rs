@@ -3,6 +3,7 @@
 mod catalog;
 mod files;
 mod kv;
+mod node;
 mod query;
 mod register;
 mod session;
@@ -19,10 +20,11 @@ use switchboard_registry::plan::{Plan, Write};
 pub(crate) use catalog::RegisterInCatalog;
 pub(crate) use files::{ApplyFiles, FileChecks, FileWish};
 pub(crate) use kv::{DeletePair, DeleteTree, PutPair, Verb, entries_under, pairs_under};
+pub(crate) use node::{NodeId, WriteNode};
 pub(crate) use query::{DeleteQuery, PutQuery};
 pub(crate) use register::{EnsureNode, MaintainInstance, MaintainNode, PutAgentCheck, RegisterService};
-pub(crate) use session::{CreateSession, EndSession, ReleaseHolds, find_check, is_alive};
-pub(crate) use txn::{Op, PairWish, Seen, Transact, Wish};
+pub(crate) use session::{CreateSession, EndSession, ReleaseHolds, is_alive};
+pub(crate) use txn::{Change, Op, PairWish, Place, Seen, Transact, Whose, Wish};
 
 /// Writes an agent's node, and the check that says that it is there, unless somebody registered the node already.
 fn ensure_node(plan: &mut Plan, at: &Snapshot, node: &Node, serf: &Check) {

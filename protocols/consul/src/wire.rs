@@ -13,11 +13,11 @@ mod session;
 mod txn;
 
 pub(crate) use catalog::{CatalogCheck, CatalogDeregister, CatalogRegister};
-pub(crate) use check::{CheckBody, CheckUpdate};
+pub(crate) use check::{AgentCheckBody, CheckBody, CheckUpdate};
 pub(crate) use coordinate::{Coordinate, CoordinateEntry, CoordinateUpdate};
 pub(crate) use kv::Pair;
 pub(crate) use out::*;
 pub(crate) use query::{QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
-pub(crate) use service::{LocalityBody, ServiceBody};
+pub(crate) use service::{AgentServiceBody, LocalityBody, ServiceBody};
 pub(crate) use session::{ServiceCheck, Session, SessionBody};
 pub(crate) use txn::*;

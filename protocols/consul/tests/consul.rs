@@ -19,6 +19,8 @@ mod aliases;
 mod answers;
 #[path = "consul/blocking.rs"]
 mod blocking;
+#[path = "consul/bodies.rs"]
+mod bodies;
 #[path = "consul/bounds.rs"]
 mod bounds;
 #[path = "consul/catalog.rs"]
@@ -49,3 +51,5 @@ mod snapshots;
 mod support;
 #[path = "consul/txn.rs"]
 mod txn;
+#[path = "consul/words.rs"]
+mod words;

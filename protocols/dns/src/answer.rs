@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use domain::base::iana::{OptRcode, Rtype};
 use switchboard_facade::Asker;
+use switchboard_model::DEFAULT_NAMESPACE;
 use switchboard_registry::Snapshot;
 
 use crate::config::{Config, seconds};
@@ -20,6 +21,7 @@ use instances::Form;
 pub(crate) use alias::MOST as MOST_BEHIND_ALIAS;
 pub(crate) use write::{EVERYONE, Transport, most_bytes, write};
 pub(crate) use zone::Own;
+use zone::SERVERS;
 
 /// An answer before it is known how much of it may be said.
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Ground<'_> {
 
     fn service(&self, zone: &Zone, wanted: &ServiceWanted<'_>, qtype: Rtype) -> Answer {
         let Some(service) = self.at.service(wanted.namespace, wanted.service) else {
-            return self.does_not_exist(zone);
+            return self.itself(zone, wanted, qtype).unwrap_or_else(|| self.does_not_exist(zone));
         };
         let only_passing = self.config.only_passing;
         let given = || {
@@ -121,9 +123,24 @@ impl Ground<'_> {
         }
     }
 
+    /// This registry, asked for as the service that it is. None: something else is asked for.
+    fn itself(&self, zone: &Zone, wanted: &ServiceWanted<'_>, qtype: Rtype) -> Option<Answer> {
+        let is_meant = wanted.service.eq_ignore_ascii_case(SERVERS)
+            && wanted.namespace.eq_ignore_ascii_case(DEFAULT_NAMESPACE);
+        let view = is_meant.then(|| self.sets.itself(self.at)).flatten()?;
+        if !instances::given(&view, self.config.only_passing, wanted) {
+            return None;
+        }
+        let ttl = self.config.ttl_of(wanted.service);
+        let form = Form { zone, qtype, port: wanted.port, ttl, texts: self.config.node_meta_txt };
+        let sheaf = form.sheaf(std::iter::once(&*view));
+        Some(if sheaf.is_empty() { self.has_none(zone) } else { self.of_instances(sheaf, qtype) })
+    }
+
     fn set(&self, zone: &Zone, name: &str, qtype: Rtype) -> Answer {
         let Some(set) = self.sets.find(self.at, name, &self.asker) else { return self.does_not_exist(zone) };
-        let ttl = set.ttl.map_or(0, |ttl| seconds(switchboard_facade::Span(ttl)));
+        let ttl = set.ttl.map(|ttl| seconds(switchboard_facade::Span(ttl)));
+        let ttl = ttl.unwrap_or_else(|| self.config.ttl_of(&set.service));
         let form = Form { zone, qtype, port: None, ttl, texts: self.config.node_meta_txt };
         let sheaf = form.sheaf(set.instances.iter().map(|view| &**view));
         let answer = match sheaf.is_empty() {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use switchboard_facade::{ConnectionLimits, Listen, Span};
 
@@ -110,8 +111,45 @@ impl Default for Config {
 }
 
 impl Config {
+    const MOST_SOCKETS: usize = 64;
+    /// Answers in a small datagram.
+    const MOST_IN_SMALL: usize = 8;
+    /// Everyone takes a datagram of this size.
+    pub(crate) const LEAST_BYTES: u16 = 512;
+    const MOST_WAITING: usize = 1 << 20;
+
     pub(crate) fn listen(&self) -> Listen {
         Listen { address: self.listen, insecure: self.insecure, tls: None }
+    }
+
+    /// What could not be kept to is said, instead of doing something else.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let within = |key: &str, value: usize, least: usize, most: usize| {
+            ensure!((least..=most).contains(&value), "dns.{key}: {value} is not between {least} and {most}");
+            Ok(())
+        };
+        within("sockets", self.sockets, 0, Config::MOST_SOCKETS)?;
+        within("udp_answer_limit", self.udp_answer_limit, 1, Config::MOST_IN_SMALL)?;
+        within("udp_bytes", self.udp_bytes.into(), Config::LEAST_BYTES.into(), u16::MAX.into())?;
+        within("waiting", self.waiting, 1, Config::MOST_WAITING)?;
+        let soa = [
+            ("soa.refresh", self.soa.refresh),
+            ("soa.retry", self.soa.retry),
+            ("soa.expire", self.soa.expire),
+            ("soa.min_ttl", self.soa.min_ttl),
+            ("node_ttl", self.node_ttl),
+        ];
+        let of_services = self.service_ttl.iter().map(|(name, ttl)| (format!("service_ttl.{name}"), *ttl));
+        for (key, ttl) in soa.map(|(key, ttl)| (key.to_owned(), ttl)).into_iter().chain(of_services) {
+            let fits = ttl.0.as_secs() <= i32::MAX.unsigned_abs().into();
+            ensure!(
+                fits,
+                "dns.{key}: {}s is more than a record can say, which is {}s",
+                ttl.0.as_secs(),
+                i32::MAX
+            );
+        }
+        Ok(())
     }
 
     /// An exact name first, then the longest beginning.
@@ -132,7 +170,7 @@ impl Config {
 }
 
 pub(crate) fn seconds(span: Span) -> u32 {
-    // The sign bit of a TTL means nothing and is not to be set.
+    // The sign bit of a TTL means nothing and is not to be set. What is configured is less.
     u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
@@ -204,6 +242,30 @@ mod tests {
         let said: Config = switchboard_facade::from_section("dns", &section).unwrap();
         let section = switchboard_facade::to_section;
         assert_eq!(section(&said), section(&Config::default()));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_to_is_said() {
+        let said = |text: &str| {
+            let section = text.parse().unwrap();
+            let config: Config = switchboard_facade::from_section("dns", &section).unwrap();
+            config.check().map_err(|why| why.to_string()).unwrap_err()
+        };
+        for (text, why) in [
+            ("sockets = 65", "dns.sockets: 65 is not between 0 and 64"),
+            ("udp_answer_limit = 9", "dns.udp_answer_limit: 9 is not between 1 and 8"),
+            ("udp_answer_limit = 0", "dns.udp_answer_limit: 0 is not between 1 and 8"),
+            ("udp_bytes = 511", "dns.udp_bytes: 511 is not between 512 and 65535"),
+            ("waiting = 0", "dns.waiting: 0 is not between 1 and 1048576"),
+            (
+                "node_ttl = '1000000h'",
+                "dns.node_ttl: 3600000000s is more than a record can say, which is 2147483647s",
+            ),
+            ("service_ttl = { web = '1000000h' }", "dns.service_ttl.web: 3600000000s is more"),
+        ] {
+            assert!(said(text).starts_with(why), "{text}: {}", said(text));
+        }
+        Config::default().check().unwrap();
     }
 
     #[test]

@@ -27,6 +27,7 @@ use resolve::State;
 
 /// Binds the listeners.
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
+    config.check()?;
     let zones = zones(&config)?;
     let (datagrams, listener) = bind(&config)?;
     Ok(Box::new(Dns { config, zones, datagrams, listener }))
@@ -98,7 +99,7 @@ fn bind(config: &Config) -> Result<(Datagrams, Listener), ListenError> {
     const TRIES: usize = 16;
     let sockets = match config.sockets {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(16),
-        some => some.min(64),
+        some => some,
     };
     let listen = config.listen();
     let mut tries = 0;

@@ -16,6 +16,12 @@ fn query() {
         match Query::read(bytes) {
             Ok(query) => {
                 let _ = names::reverse(&query.labels);
+                // As it is passed on to others.
+                let mut told = bytes.to_vec();
+                relay::with_most(1232, &mut told);
+                let again = Query::read(&told).unwrap();
+                assert_eq!((&again.labels, again.qtype), (&query.labels, query.qtype));
+                assert_eq!(again.edns.map(|edns| edns.size), query.edns.map(|edns| edns.size.min(1232)));
                 Reply::to(&query, &mut said).rcode(OptRcode::NXDOMAIN).finish();
             }
             Err(Unreadable::Refused { header, question, edns, rcode }) => {

@@ -77,6 +77,8 @@ body_bytes = 8388608
 header_timeout = "1m"
 # Time to send a request's body.
 body_timeout = "30s"
+# Time in which a client has to take some of what it is told; one that reads nothing is hung up on.
+send_timeout = "1m"
 handshake_timeout = "5s"
 # Concurrent requests on one HTTP/2 connection.
 http2_streams = 256

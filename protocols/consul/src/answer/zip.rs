@@ -5,6 +5,8 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
@@ -42,6 +44,20 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
+/// Each piece can be read as soon as it has come.
+pub(super) fn pieces(pieces: BoxStream<'static, Bytes>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    stream::unfold(Some((pieces, encoder)), |state| async move {
+        let (mut pieces, mut encoder) = state?;
+        let Some(piece) = pieces.next().await else {
+            return encoder.finish().ok().map(|rest| (Bytes::from(rest), None));
+        };
+        encoder.write_all(&piece).and_then(|()| encoder.flush()).ok()?;
+        let made = std::mem::take(encoder.get_mut());
+        Some((Bytes::from(made), Some((pieces, encoder))))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -69,5 +85,18 @@ mod tests {
             flate2::read::GzDecoder::new(&*zipped).read_to_end(&mut back).unwrap();
             assert_eq!(back, body);
         }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_made_smaller_as_they_come() {
+        let told = ["one\n", "two\n", "three\n"].map(Bytes::from);
+        let made: Vec<Bytes> = pieces(stream::iter(told).boxed()).collect().await;
+        assert_eq!(made.len(), 4, "each by itself, and the end");
+        let mut back = String::new();
+        flate2::read::GzDecoder::new(&*made.concat()).read_to_string(&mut back).unwrap();
+        assert_eq!(back, "one\ntwo\nthree\n");
+        let (mut first, mut begun) = ([0; 4], flate2::read::GzDecoder::new(&*made[0]));
+        begun.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"one\n");
     }
 }

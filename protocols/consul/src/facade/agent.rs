@@ -18,13 +18,17 @@ use crate::block::Woken;
 use crate::filter::shapes;
 use crate::identity::Agent;
 use crate::lens::{agent_service, checks_of, checks_of_node};
+use crate::near::coordinate_of;
 use crate::refusal::Refusal;
-use crate::wire;
+use crate::wire::{self, Coordinate};
 
 pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let here = &state.here;
     let agent = here.agent_of(&ask)?;
     let id = here.id_of(&agent);
+    let view = state.context.registry.view(&ask.caller).ok();
+    let coord =
+        view.and_then(|view| coordinate_of(here, &view, &agent.key())).unwrap_or_else(Coordinate::origin);
     Ok(Answer::json(&json!({
         "Config": {
             "Datacenter": here.datacenter,
@@ -38,7 +42,7 @@ pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
             "SessionTTLMin": 10_000_000_000_u64,
         },
         "DebugConfig": { "EnableDebug": false },
-        "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
+        "Coord": coord,
         "Member": state.member(&agent),
         "Stats": {
             "switchboard": { "version": state.context.about.version, "engine": state.context.about.engine },
@@ -49,6 +53,14 @@ pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 
 pub(crate) async fn members(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::AGENT_MEMBER)?;
+    match (ask.get("segment"), ask.get("wan")) {
+        (Some(_), Some(_)) => return Err(Refusal::bad("Cannot provide a segment with wan=true")),
+        // There is only the segment without a name.
+        (None | Some("_all"), _) => {}
+        (Some(_), None) => {
+            return Err(Refusal::failed("Network segments are not supported in this version of Consul"));
+        }
+    }
     let mut own = state.here.own();
     if ask.get("wan").is_some() {
         let name = format!("{}.{}", own.name, state.here.datacenter);
@@ -66,7 +78,7 @@ impl State {
             "Tags": {
                 "role": if agent.is_own { "consul" } else { "node" },
                 "dc": self.here.datacenter,
-                "id": self.here.node_id,
+                "id": self.here.id_of(agent),
                 "build": format!("{}:", self.config.version),
                 "vsn": "2",
             },
@@ -88,11 +100,11 @@ pub(crate) async fn version(state: Shared, _ask: Ask) -> Result<Answer, Refusal>
 
 pub(crate) async fn leader(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     state.context.registry.view(&ask.caller)?;
-    Ok(Answer::json(&format!("{}:{}", state.here.address, state.here.http_port)))
+    Ok(Answer::json(&state.here.http_address()))
 }
 
 pub(crate) async fn peers(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
-    Ok(Answer::json(&[format!("{}:{}", state.here.address, state.here.http_port)]))
+    Ok(Answer::json(&[state.here.http_address()]))
 }
 
 /// What is registered on the agent's node.

@@ -11,7 +11,6 @@ use serde_json::Value;
 use switchboard_model::{Name, Revision, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, View, What};
 
-use super::health::{fits, fits_node, is_nodeless, is_ours};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
@@ -21,7 +20,8 @@ use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
-use crate::{wakes, wire};
+use crate::scope::{fits, fits_node, has_nodeless, is_nodeless, members, nodeless};
+use crate::{scope, wakes, wire};
 
 pub(crate) async fn datacenters(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&[&state.here.datacenter]))
@@ -36,9 +36,7 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     };
     let wakes = |what: &What| wakes::node(what) || wakes::on_unregistered(what);
     let (view, index) = state.settle(&ask, || Selector::Everything, wakes, index).await?;
-    let nodes = view
-        .nodes(Bound::Unbounded)
-        .filter(|node| is_ours(&node.facts.key.namespace) && fits_node(&ask, Some(&node.facts)));
+    let nodes = scope::nodes(&view).filter(|node| fits_node(&ask, Some(&node.facts)));
     let mut nodes: Vec<_> =
         nodes.map(|node| node_to_wire(&state.here, Some(&node.facts), first_on(&view, node))).collect();
     if has_nodeless(&view) && fits_node(&ask, None) {
@@ -51,18 +49,12 @@ pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&filtered(filter.as_ref(), nodes)?).at(&ask, index))
 }
 
-/// Whether there is an instance that names no node. Those come first in their service.
-pub(super) fn has_nodeless(view: &Snapshot) -> bool {
-    let mut services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
-    services.any(|service| service.instances().next().is_some_and(|view| view.key().node.is_none()))
-}
-
 fn has_unregistered(view: &Snapshot) -> bool {
     view.nodes(Bound::Unbounded).any(|node| node.facts.node.is_none())
 }
 
-pub(super) fn first_on<'a>(view: &'a Snapshot, node: &NodeView) -> Option<&'a InstanceView> {
-    node.members.iter().find_map(|member| view.instance(member)).map(AsRef::as_ref)
+pub(super) fn first_on<'a>(view: &'a Snapshot, node: &'a NodeView) -> Option<&'a InstanceView> {
+    members(view, node).next().map(AsRef::as_ref)
 }
 
 pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -139,10 +131,7 @@ fn names_and_tags<'a>(
     if is_meant && fits_node(ask, own.map(|node| &*node.facts)) {
         tags.insert(SERVER, BTreeSet::new());
     }
-    for service in view.services(Bound::Unbounded) {
-        if !is_ours(&service.key.namespace) {
-            continue;
-        }
+    for service in scope::services(view) {
         for instance in service.instances().filter(|view| fits_node(ask, view.node.as_deref())) {
             if let Some(filter) = filter
                 && !fits_filter(filter, &row(instance))?
@@ -239,17 +228,12 @@ impl State {
         name: &str,
     ) -> Result<Option<OnNode<'a>>, Refusal> {
         if is_nodeless(name) {
-            let all = view
-                .services(Bound::Unbounded)
-                .filter(|service| is_ours(&service.key.namespace))
-                .flat_map(|service| service.instances());
-            let all = all.filter(|view| view.key().node.is_none());
-            return Ok(Some((self.here.nodeless(), all.map(|view| service_to_wire(view)).collect())));
+            let all = nodeless(view).map(|view| service_to_wire(view));
+            return Ok(Some((self.here.nodeless(), all.collect())));
         }
         let Some(node) = view.node(&State::node_key(name)?) else { return Ok(None) };
         let server = server.filter(|server| server.key().node.as_ref() == Some(&node.facts.key.node));
-        let members = node.members.iter().filter_map(|member| view.instance(member));
-        let members = server.into_iter().chain(members);
+        let members = server.into_iter().chain(members(view, node));
         let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
         Ok(Some((wire, members.map(|view| service_to_wire(view)).collect())))
     }

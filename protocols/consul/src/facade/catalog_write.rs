@@ -1,23 +1,20 @@
 //! `catalog/register` and `catalog/deregister`: what somebody else found out, written as it is.
 
-use std::ops::Bound;
-
 use http::StatusCode;
-use switchboard_model::{Id, Metadata, Node, NodeKey, Noun, Owner, Rejection};
-use switchboard_registry::View;
+use switchboard_model::{Id, NodeKey, Noun, Owner, Rejection};
 use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
 
-use super::health::{is_nodeless, is_ours};
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::identity::{Here, NODELESS};
+use crate::identity::NODELESS;
 use crate::lens::{
-    Given, NodeWords, check_typed_by_definition, default_only, has_id, instance_from_body, node_id,
+    Given, NodeGiven, check_typed_by_definition, default_only, instance_from_body, node_from_words, node_id,
 };
-use crate::plan::{RegisterInCatalog, check_on, on_node};
+use crate::plan::{NodeId, RegisterInCatalog, WriteNode, check_on, on_node};
 use crate::refusal::Refusal;
-use crate::wire::{CatalogDeregister, CatalogRegister};
+use crate::scope::is_nodeless;
+use crate::wire::{CatalogDeregister, CatalogRegister, ServiceBody};
 
 pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogRegister = ask.json(&state.config.limits).await?;
@@ -39,22 +36,18 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         None if body.address.is_empty() => body.node.clone(),
         _ => body.address.clone(),
     };
-    let node = if nodeless { None } else { Some(node(&state.here, &body, key.clone(), &address)?) };
-    let renamed = match &node {
-        Some(_) => state.renamed(&view, &body.id, &key)?,
-        None => None,
+    let node = match nodeless {
+        true => None,
+        false => Some(state.node(&body, &address)?),
     };
     let given = Given {
-        node: node.as_ref().map(|node| node.key.node.clone()),
+        node: node.as_ref().map(|write| write.node.key.node.clone()),
         node_address: &address,
         by_agent: false,
     };
-    if body.service.as_ref().is_some_and(|service| !service.name.is_empty()) {
-        // What agents call the name is called the service here.
-        return Err(Refusal::bad("Request decode failed: json: unknown field \"Name\""));
-    }
-    let instance = match &body.service {
-        Some(service) if service.service.is_empty() && service.name.is_empty() => {
+    let service = body.service.as_ref().map(|service| &service.0);
+    let instance = match service {
+        Some(service) if service.name.is_empty() => {
             let why = if service.id.is_empty() {
                 "Must provide service name (Service.Service)"
             } else {
@@ -62,9 +55,9 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
             };
             return Err(Refusal::failed(why));
         }
-        Some(service) => {
-            Some(instance_from_body(&given, service).map_err(|refusal| inserting(&body, refusal))?)
-        }
+        Some(service) => Some(
+            instance_from_body(&given, service).map_err(|refusal| inserting(&body.node, service, refusal))?,
+        ),
         None => None,
     };
     let mut checks = Vec::new();
@@ -86,7 +79,7 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
         }
         checks.push((service_id, check_typed_by_definition(Owner::Node(key.clone()), check)?));
     }
-    let wish = RegisterInCatalog { node, renamed, skip_node: body.skip_node_update, instance, checks };
+    let wish = RegisterInCatalog { node, instance, checks };
     match state.context.registry.submit(&ask.caller, wish).await {
         Ok(_) => Ok(Answer::bytes("true")),
         Err(Rejection::NotFound { noun: Noun::Instance, name }) => {
@@ -95,34 +88,23 @@ pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refu
                 .map_or("", |check| if check.check_id.is_empty() { &check.name } else { &check.check_id });
             Err(Refusal::failed(format!("Unknown service ID '{name}' for check ID '{id}'")))
         }
+        Err(Rejection::Invalid { field, why }) if field.is_empty() => {
+            Err(Refusal::failed(format!("failed inserting node: {why}")))
+        }
         Err(rejection) => Err(rejection.into()),
     }
 }
 
 /// Consul looks at what is written into the catalogue late, and says so.
-fn inserting(body: &CatalogRegister, refusal: Refusal) -> Refusal {
-    let service = body
-        .service
-        .as_ref()
-        .map_or("", |service| if service.id.is_empty() { &service.service } else { &service.id });
+fn inserting(node: &str, service: &ServiceBody, refusal: Refusal) -> Refusal {
+    let id = if service.id.is_empty() { &service.name } else { &service.id };
     match refusal.text.strip_prefix("Invalid Service Meta: ") {
         Some(why) => Refusal::failed(format!(
-            "failed inserting service: Invalid Service Meta for node {} and serviceID {service}: {why}",
-            body.node
+            "failed inserting service: Invalid Service Meta for node {node} and serviceID {id}: {why}"
         )),
         None if refusal.text == "Invalid service address" => Refusal::failed(refusal.text),
         None => refusal,
     }
-}
-
-/// The id that a node is given; empty: the one that it has anyway, which is not worth a word.
-pub(super) fn node_id_of(here: &Here, given: &str, node: &str) -> Result<String, Refusal> {
-    if given.is_empty() {
-        return Ok(String::new());
-    }
-    let id = uuid::Uuid::parse_str(given).ok().filter(|_| given.len() == 36);
-    let id = id.ok_or_else(|| Refusal::failed(format!("Bad node ID: {}", malformed(given))))?;
-    Ok(if id == node_id(&here.datacenter, node) { String::new() } else { id.to_string() })
 }
 
 /// What is wrong with an id.
@@ -138,15 +120,6 @@ fn malformed(id: &str) -> String {
         }
         _ => "uuid is improperly formatted".to_owned(),
     }
-}
-
-fn node(here: &Here, body: &CatalogRegister, key: NodeKey, address: &str) -> Result<Node, Refusal> {
-    let id = node_id_of(here, &body.id, &body.node)?;
-    let is_nowhere = body.address.is_empty();
-    let words = NodeWords { id, tagged: body.tagged_addresses.clone(), is_nowhere, ..NodeWords::default() };
-    let words = words.at(body.locality.as_ref());
-    let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
-    Ok(Node { key, address: address.into(), metadata, annex: words.annex()? })
 }
 
 pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
@@ -183,30 +156,52 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
 }
 
 impl State {
-    /// The node that had this id under another name. Nobody has it where a node is written again as it was.
-    fn renamed(&self, view: &View, id: &str, node: &NodeKey) -> Result<Option<NodeKey>, Refusal> {
-        let Ok(id) = uuid::Uuid::parse_str(id) else { return Ok(None) };
-        let datacenter = &self.here.datacenter;
-        let known = |key: &NodeKey| view.node(key).and_then(|node| node.facts.node.as_ref());
-        if known(node).is_some_and(|node| has_id(datacenter, node, id))
-            || id == node_id(datacenter, node.node.as_str())
-        {
+    fn node(&self, body: &CatalogRegister, found: &str) -> Result<WriteNode, Refusal> {
+        let id = self.given_id(&body.id).map_err(|why| Refusal::failed(format!("Bad node ID: {why}")))?;
+        let given = NodeGiven {
+            name: &body.node,
+            id: &self.id_to_keep(id.as_ref(), &body.node),
+            address: &body.address,
+            tagged: &body.tagged_addresses,
+            meta: &body.meta,
+            locality: body.locality.as_ref(),
+            datacenter: "",
+        };
+        let node = node_from_words(&given, &self.here.datacenter, found)?;
+        self.not_own(id.as_ref(), &node.key)?;
+        Ok(WriteNode { node, id, only_if_new: body.skip_node_update })
+    }
+
+    /// The id that a node is given. Err: what is wrong with it.
+    pub(super) fn given_id(&self, given: &str) -> Result<Option<NodeId>, String> {
+        if given.is_empty() {
             return Ok(None);
         }
-        if id.to_string() == self.here.node_id && *node != self.here.own().key() {
-            let why =
-                format!("Node ID {id} is that of this registry's own node {:?}", self.here.node.as_str());
-            return Err(Refusal::failed(why));
+        let id = uuid::Uuid::parse_str(given).ok().filter(|_| given.len() == 36);
+        let id = id.ok_or_else(|| malformed(given))?;
+        Ok(Some(NodeId { id, datacenter: self.here.datacenter.as_str().into() }))
+    }
+
+    /// Empty: the id that a node of this name has anyway, which is not worth a word.
+    pub(super) fn id_to_keep(&self, id: Option<&NodeId>, name: &str) -> String {
+        let made = node_id(&self.here.datacenter, name);
+        id.filter(|id| id.id != made).map(|id| id.id.to_string()).unwrap_or_default()
+    }
+
+    /// This registry's own node is not renamed by anyone.
+    pub(super) fn not_own(&self, id: Option<&NodeId>, node: &NodeKey) -> Result<(), Refusal> {
+        let own = &self.here.node_id;
+        match id {
+            Some(id) if id.id.to_string() == *own && *node != self.here.own().key() => {
+                let name = self.here.node.as_str();
+                Err(Refusal::failed(format!("Node ID {own} is that of this registry's own node {name:?}")))
+            }
+            _ => Ok(()),
         }
-        let nodes = view.nodes(Bound::Unbounded).filter(|other| is_ours(&other.facts.key.namespace));
-        let mut nodes = nodes.filter_map(|other| other.facts.node.as_ref());
-        Ok(nodes
-            .find(|other| other.key != *node && has_id(datacenter, other, id))
-            .map(|other| other.key.clone()))
     }
 
     pub(super) fn here_only(&self, datacenter: &str) -> Result<(), Refusal> {
-        if datacenter.is_empty() || datacenter.eq_ignore_ascii_case(&self.here.datacenter) {
+        if datacenter.is_empty() || datacenter == self.here.datacenter {
             return Ok(());
         }
         Err(Refusal::failed("No path to datacenter"))

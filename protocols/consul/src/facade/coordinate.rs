@@ -1,6 +1,5 @@
 //! `coordinate/…`: where nodes are in the network, as others have found out.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,6 @@ use switchboard_model::{Annex, Entry, NodeKey, Selector};
 use switchboard_registry::View;
 use switchboard_registry::plan::PutEntry;
 
-use super::health::is_ours;
 use super::{Shared, State};
 use crate::answer::{Answer, encode};
 use crate::ask::Ask;
@@ -18,6 +16,7 @@ use crate::block::Index;
 use crate::lens::default_only;
 use crate::near::{KEYSPACE, coordinate_of, key_of};
 use crate::refusal::Refusal;
+use crate::scope;
 use crate::wire::{Coordinate, CoordinateEntry, CoordinateUpdate};
 
 pub(crate) async fn datacenters(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -34,8 +33,7 @@ pub(crate) async fn datacenters(state: Shared, ask: Ask) -> Result<Answer, Refus
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (view, index) = state.settle_coordinates(&ask).await?;
-    let nodes = view.nodes(Bound::Unbounded).map(|node| &node.facts.key);
-    let nodes = nodes.filter(|key| is_ours(&key.namespace));
+    let nodes = scope::nodes(&view).map(|node| &node.facts.key);
     let known: Vec<_> = nodes.filter_map(|key| state.coordinate(&ask, &view, key)).collect();
     Ok(Answer::json(&known).at_index(&ask, index))
 }

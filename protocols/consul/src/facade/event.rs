@@ -1,19 +1,18 @@
 //! `event/…`: messages to everyone.
 
-use std::ops::Bound;
 use std::time::Duration;
 
 use regex::bytes::Regex;
 use switchboard_registry::{NodeView, Snapshot};
 use tokio::time::Instant;
 
-use super::health::is_ours;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::events::{Event, Fired, MOST_BYTES};
 use crate::filter::go_regex;
 use crate::refusal::Refusal;
+use crate::scope;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
@@ -108,8 +107,7 @@ impl Who {
                 None => vec![Reached { name: key.node.as_str().to_owned(), view: None }],
             },
             Who::Like { node, service, tag } => {
-                let all = at.nodes(Bound::Unbounded).filter(|view| is_ours(&view.facts.key.namespace));
-                let all = all
+                let all = scope::nodes(at)
                     .map(|view| Reached { name: view.facts.key.node.as_str().to_owned(), view: Some(view) });
                 all.filter(|reached| reached.fits(at, node.as_ref(), service.as_ref(), tag.as_ref()))
                     .collect()

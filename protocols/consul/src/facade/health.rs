@@ -1,7 +1,5 @@
 //! `health/…`: instances with what decides about them.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use switchboard_model::{Name, Revision, Selector, ServiceKey};
@@ -12,10 +10,10 @@ use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::shapes;
-use crate::identity::NODELESS;
-use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
+use crate::lens::{check_to_wire, checks_of, checks_of_node, node_to_wire, service_to_wire, tells_of};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;
+use crate::scope::{fits, fits_node, instances, is_nodeless, is_passing, members, nodeless, nodes};
 use crate::{wakes, wire};
 
 /// The form of an encoded answer, where one is kept beside the service.
@@ -72,28 +70,6 @@ pub(super) fn element<'a>(state: &'a State, view: &'a Arc<InstanceView>) -> wire
     }
 }
 
-fn is_passing(view: &InstanceView) -> bool {
-    use switchboard_model::Health::{Passing, Suspect};
-    matches!(view.health, Passing | Suspect)
-}
-
-/// Whether an instance has all tags and node metadata that are asked for.
-pub(super) fn fits(ask: &Ask, view: &InstanceView) -> bool {
-    let tags = ask.all("tag");
-    let mut tags = tags.map(|tag| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag)));
-    tags.all(|has| has) && fits_node(ask, view.node.as_deref())
-}
-
-pub(super) fn fits_node(ask: &Ask, node: Option<&switchboard_registry::NodeFacts>) -> bool {
-    let meta = node.and_then(|facts| facts.node.as_ref()).map(|node| &node.metadata);
-    // Of two values for one key the later counts.
-    let wanted: BTreeMap<&str, &str> =
-        ask.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, ""))).collect();
-    wanted
-        .into_iter()
-        .all(|(key, value)| meta.and_then(|meta| meta.get(key)).is_some_and(|have| have == value))
-}
-
 pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing service name")?;
     let filter = filter_of(&ask, &shapes::HEALTH_CHECK)?;
@@ -102,6 +78,11 @@ pub(crate) async fn checks(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let instances = instances.iter().flat_map(|service| service.instances());
     let checks = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
     let mut checks: Vec<_> = checks.flat_map(|view| checks_of(view, state.output(), false)).collect();
+    for node in nodes(&view).filter(|node| fits_node(&ask, Some(&node.facts))) {
+        let telling = node.facts.checks.iter().filter(|check| tells_of(check, name));
+        let node = node.facts.key.node.as_str();
+        checks.extend(telling.map(|check| check_to_wire(node, None, check, (state.output())(&check.key))));
+    }
     if let Some(near) = state.near(&ask, &view)? {
         near.sort(&mut checks, |check| check.node);
     }
@@ -117,14 +98,10 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         state.settle(&ask, selector, wakes::check, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
     if is_nodeless(name) {
-        let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
-        let instances = services.flat_map(|service| service.instances());
-        let instances = instances.filter(|view| view.key().node.is_none());
-        checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
+        checks.extend(nodeless(&view).flat_map(|view| checks_of(view, state.output(), false)));
     } else if let Some(node) = view.node(&key) {
         checks.extend(checks_of_node(&node.facts, state.output()));
-        let members = node.members.iter().filter_map(|member| view.instance(member));
-        checks.extend(members.flat_map(|view| checks_of(view, state.output(), false)));
+        checks.extend(members(&view, node).flat_map(|view| checks_of(view, state.output(), false)));
     }
     Ok(Answer::json(&filtered(filter.as_ref(), checks)?).at(&ask, index))
 }
@@ -137,13 +114,10 @@ pub(crate) async fn state(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (view, index) =
         state.settle(&ask, || Selector::Everything, wakes, |view| Index::Shared(all_health(view))).await?;
     let mut checks = Vec::new();
-    let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace));
-    for node in nodes.filter(|node| fits_node(&ask, Some(&node.facts))) {
+    for node in nodes(&view).filter(|node| fits_node(&ask, Some(&node.facts))) {
         checks.extend(checks_of_node(&node.facts, state.output()));
     }
-    let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
-    let instances = services.flat_map(|service| service.instances());
-    let instances = instances.filter(|view| fits_node(&ask, view.node.as_deref()));
+    let instances = instances(&view).filter(|view| fits_node(&ask, view.node.as_deref()));
     checks.extend(instances.flat_map(|view| checks_of(view, state.output(), false)));
     // A state that there is not has no checks.
     checks.retain(|check| word == "any" || check.status == word);
@@ -221,14 +195,4 @@ impl State {
         let wakes = |what: &What| what.instance().is_none_or(is_meant) && part.wakes(what);
         self.settle(ask, selector, wakes, index).await
     }
-}
-
-/// Consul's community edition knows one namespace.
-pub(super) fn is_ours(namespace: &Name) -> bool {
-    namespace.as_str().eq_ignore_ascii_case(switchboard_model::DEFAULT_NAMESPACE)
-}
-
-/// The node of an instance that names none is called so.
-pub(super) fn is_nodeless(name: &str) -> bool {
-    name.eq_ignore_ascii_case(NODELESS)
 }

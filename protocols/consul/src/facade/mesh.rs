@@ -2,10 +2,12 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
+use switchboard_model::{Revision, Selector};
 
-use super::Shared;
+use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
+use crate::block::Index;
 use crate::lens::node_id;
 use crate::refusal::Refusal;
 
@@ -83,8 +85,38 @@ pub(crate) async fn roots(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     Ok(Answer::json(&roots).at_index(&ask, 1))
 }
 
-/// Those of a service that can be reached through the mesh, and those behind a gateway: none, and an answer that can be waited on.
+/// What is behind a gateway: nothing, and an answer that can be waited on.
 pub(crate) async fn nothing(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let (_, index) = state.settle_service(&ask, ask.rest("Missing service name")?).await?;
     Ok(Answer::bytes("[]").at(&ask, index))
+}
+
+/// What an answer of this route looks like with nothing in it, where a peer can be asked for: there are none, so nothing was imported.
+pub(super) fn of_no_peer(path: &str) -> Option<&'static str> {
+    match path {
+        "/v1/catalog/services" => Some("{}"),
+        "/v1/catalog/node/" => Some("null"),
+        "/v1/catalog/node-services/" => Some(r#"{"Node":null,"Services":null}"#),
+        "/v1/catalog/nodes"
+        | "/v1/catalog/service/"
+        | "/v1/catalog/connect/"
+        | "/v1/catalog/gateway-services/" => Some("[]"),
+        "/v1/internal/ui/services" | "/v1/internal/ui/nodes" => Some("[]"),
+        path if path.starts_with("/v1/health/") => Some("[]"),
+        _ => None,
+    }
+}
+
+impl State {
+    pub(super) async fn nothing_of_a_peer(
+        &self,
+        ask: &Ask,
+        nothing: &'static str,
+    ) -> Result<Answer, Refusal> {
+        // Where peers would be.
+        let selector =
+            || Selector::Entries { keyspace: "consul.peer".into(), start: Default::default(), end: None };
+        let (_, index) = self.settle(ask, selector, |_| true, |_| Index::Exact(Revision(1))).await?;
+        Ok(Answer::bytes(nothing).at(ask, index))
+    }
 }

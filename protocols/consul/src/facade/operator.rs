@@ -1,18 +1,18 @@
 //! `operator/…`: the state of the servers, of which there is one that always leads.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use http::{Method, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use switchboard_model::{DEFAULT_NAMESPACE, Name};
 
-use super::health::is_ours;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::lens::service_to_wire;
 use crate::refusal::Refusal;
+use crate::{scope, wire};
 
 pub(crate) async fn raft(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let index = state.context.registry.view(&ask.caller)?.revision().0;
@@ -20,7 +20,7 @@ pub(crate) async fn raft(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         "Servers": [{
             "ID": state.here.node_id,
             "Node": state.here.node.as_str(),
-            "Address": state.own_address(),
+            "Address": state.here.http_address(),
             "Leader": true,
             "ProtocolVersion": "3",
             "Voter": true,
@@ -105,16 +105,12 @@ pub(crate) async fn autopilot_state(state: Shared, ask: Ask) -> Result<Answer, R
 }
 
 impl State {
-    fn own_address(&self) -> String {
-        format!("{}:{}", self.here.address, self.here.http_port)
-    }
-
     fn server(&self, ask: &Ask, healthy: bool) -> Result<Value, Refusal> {
         let index = self.context.registry.view(&ask.caller)?.revision().0;
         Ok(json!({
             "ID": self.here.node_id,
             "Name": self.here.node.as_str(),
-            "Address": self.own_address(),
+            "Address": self.here.http_address(),
             "SerfStatus": "alive",
             "Version": self.config.version,
             "Leader": true,
@@ -132,7 +128,7 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let view = state.context.registry.view(&ask.caller)?;
     let own = view.namespaces().find(|(name, _)| **name == Name::default_namespace());
     let (services, instances) = own.map_or((0, 0), |(_, tally)| (tally.services, tally.instances));
-    let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace)).count();
+    let nodes = scope::nodes(&view).count();
     let kinds = [
         "api-gateway",
         "connect-native",
@@ -141,10 +137,9 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         "mesh-gateway",
         "terminating-gateway",
     ];
-    let all = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
     let mut of_mesh: BTreeMap<&str, usize> = kinds.iter().map(|kind| (*kind, 0)).collect();
     let mut of_kind = 0;
-    for view in all.flat_map(|service| service.instances()) {
+    for view in scope::instances(&view) {
         let service = service_to_wire(view);
         of_kind += usize::from(!service.kind.is_empty());
         let kind = if service.connect.native { "connect-native" } else { &service.kind };
@@ -154,25 +149,25 @@ pub(crate) async fn usage(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     }
     // The server itself is a service of one instance in every datacenter, and nobody is billed for it.
     let own_server = usize::from(view.service(DEFAULT_NAMESPACE, "consul").is_none());
-    Ok(Answer::json(&json!({
-        "Usage": {
-            state.here.datacenter.as_str(): {
-                "Nodes": nodes,
-                "Services": services + own_server,
-                "ServiceInstances": instances + own_server,
-                "ConnectServiceInstances": of_mesh,
-                "BillableServiceInstances": instances - of_kind,
-            },
+    let usage = json!({
+        state.here.datacenter.as_str(): {
+            "Nodes": nodes,
+            "Services": services + own_server,
+            "ServiceInstances": instances + own_server,
+            "ConnectServiceInstances": of_mesh,
+            "BillableServiceInstances": instances - of_kind,
         },
-        "Index": view.revision().0,
-        "LastContact": 0,
-        "KnownLeader": true,
-        "ConsistencyLevel": ask.consistency.as_str(),
-        "NotModified": false,
-        "Backend": 0,
-        "ResultsFilteredByACLs": false,
-    }))
-    .at(&ask, view.revision().0))
+    });
+    let about = wire::QueryMeta::at(view.revision().0, ask.consistency.as_str());
+    Ok(Answer::json(&Usage { usage, about }).at(&ask, view.revision().0))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Usage {
+    usage: Value,
+    #[serde(flatten)]
+    about: wire::QueryMeta,
 }
 
 pub(crate) async fn keyring(state: Shared, _: Ask) -> Result<Answer, Refusal> {

@@ -99,7 +99,7 @@ pub(crate) async fn metrics_stream(state: Shared, _: Ask) -> Result<Answer, Refu
         let line = [&encode(&state.told_metrics())[..], b"\n"].concat();
         Some((Bytes::from(line), (state, true)))
     });
-    Ok(Answer::stream("application/json", pieces))
+    Ok(Answer::stream("application/json", pieces).made_smaller())
 }
 
 impl State {
@@ -122,7 +122,7 @@ pub(crate) async fn monitor(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let as_json = ask.has("logjson");
     let lines = LogTap::of_process().listen(level, LINES);
     let pieces = stream::unfold((state, lines), move |(state, lines)| tell(state, lines, as_json));
-    Ok(Answer::stream("text/plain; charset=utf-8", pieces))
+    Ok(Answer::stream("text/plain; charset=utf-8", pieces).made_smaller())
 }
 
 type Listening = (Shared, LogLines);

@@ -8,46 +8,20 @@ use switchboard_facade::{Asker, NamedSet, NamedSetSource};
 use switchboard_model::DEFAULT_NAMESPACE;
 use switchboard_registry::{InstanceView, Snapshot};
 
+use super::connect::through_mesh;
 use super::health::element;
 use super::{Shared, State};
 use crate::answer::Answer;
-use crate::ask::{Ask, Consistency, go_bool};
+use crate::ask::{Ask, go_bool};
 use crate::identity::node_name;
 use crate::lens::{GoDuration, checks_of};
 use crate::near::{Near, asking_address, node_at};
 use crate::refusal::Refusal;
+use crate::scope::{has_tag, is_passing};
 use crate::wire::{self, QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
 
 pub(super) fn not_found() -> Refusal {
     Refusal { index: Some(1), ..Refusal::missing("Query not found") }
-}
-
-/// What an answer that nobody can block on says about itself in its body.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct About {
-    index: u64,
-    last_contact: u64,
-    known_leader: bool,
-    consistency_level: &'static str,
-    not_modified: bool,
-    backend: u64,
-    #[serde(rename = "ResultsFilteredByACLs")]
-    results_filtered: bool,
-}
-
-impl About {
-    fn new(consistency: Consistency) -> About {
-        About {
-            index: 1,
-            last_contact: 0,
-            known_leader: true,
-            consistency_level: consistency.as_str(),
-            not_modified: false,
-            backend: 0,
-            results_filtered: false,
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -61,7 +35,7 @@ struct Executed<'a> {
     peer_name: &'static str,
     failovers: u64,
     #[serde(flatten)]
-    about: About,
+    about: wire::QueryMeta,
 }
 
 #[derive(Serialize)]
@@ -69,7 +43,7 @@ struct Executed<'a> {
 struct Explained<'a> {
     query: QueryOut<'a>,
     #[serde(flatten)]
-    about: About,
+    about: wire::QueryMeta,
 }
 
 pub(super) async fn execute(state: Shared, ask: Ask, name: &str) -> Result<Answer, Refusal> {
@@ -103,7 +77,7 @@ pub(super) async fn execute(state: Shared, ask: Ask, name: &str) -> Result<Answe
         datacenter: &state.here.datacenter,
         peer_name: "",
         failovers: 0,
-        about: About::new(ask.consistency),
+        about: wire::QueryMeta::at(1, ask.consistency.as_str()),
     };
     Ok(Answer::json(&executed).at(&ask, 1))
 }
@@ -117,7 +91,7 @@ pub(super) async fn explain(state: Shared, ask: Ask, name: &str) -> Result<Answe
     limit(&ask)?;
     let view = state.context.registry.view(&ask.caller)?;
     let query = state.meant_query(&view, name)?;
-    let explained = Explained { query: query.out(), about: About::new(ask.consistency) };
+    let explained = Explained { query: query.out(), about: wire::QueryMeta::at(1, ask.consistency.as_str()) };
     Ok(Answer::json(&explained).at(&ask, 1))
 }
 
@@ -156,10 +130,14 @@ impl State {
         near: Option<&str>,
     ) -> (Vec<Arc<InstanceView>>, bool) {
         let service = &query.service;
-        // Nothing here is part of a service mesh, so nothing can be reached through it.
-        let all = at.service(DEFAULT_NAMESPACE, &service.service).filter(|_| !service.connect);
-        let all = all.into_iter().flat_map(|service| service.instances());
-        let mut found: Vec<_> = all.filter(|view| self.is_wanted(service, view)).cloned().collect();
+        let mut found: Vec<_> = match service.connect {
+            true => through_mesh(at, &service.service).cloned().collect(),
+            false => {
+                let all = at.service(DEFAULT_NAMESPACE, &service.service).into_iter();
+                all.flat_map(|service| service.instances()).cloned().collect()
+            }
+        };
+        found.retain(|view| self.is_wanted(service, view));
         fastrand::shuffle(&mut found);
         let near = near.and_then(|node| Near::new(&self.here, at, node));
         if let Some(near) = &near {
@@ -170,10 +148,9 @@ impl State {
     }
 
     fn is_wanted(&self, query: &ServiceQuery, view: &InstanceView) -> bool {
-        let has_tag = |tag: &str| view.instance.tags.iter().any(|have| have.eq_ignore_ascii_case(tag));
         let fits = |tag: &String| match tag.strip_prefix('!') {
-            Some(unwanted) => !has_tag(unwanted),
-            None => has_tag(tag),
+            Some(unwanted) => !has_tag(&view.instance, unwanted),
+            None => has_tag(&view.instance, tag),
         };
         let node = view.node.as_ref().and_then(|facts| facts.node.as_ref());
         let node_says = |(key, value): (&String, &String)| {
@@ -188,14 +165,9 @@ impl State {
     }
 
     fn is_healthy_enough(&self, query: &ServiceQuery, view: &InstanceView) -> bool {
-        use switchboard_model::Health::{Passing, Suspect};
         let ignored = query.ignore_check_ids.as_deref().unwrap_or_default();
         if ignored.is_empty() {
-            return if query.only_passing {
-                matches!(view.health, Passing | Suspect)
-            } else {
-                view.is_served()
-            };
+            return if query.only_passing { is_passing(view) } else { view.is_served() };
         }
         let is_ignored = |id: &str| ignored.iter().any(|ignored| ignored == id);
         checks_of(view, self.output(), true).iter().all(|check| {
@@ -218,6 +190,10 @@ impl NamedSetSource for QuerySets {
         let near = near_of(at, &query.service.near, state.here.node.as_str(), ip);
         let (instances, in_order) = state.run_query(at, &query, near.as_deref());
         let ttl = GoDuration::parse(&query.dns.ttl).map(|ttl| ttl.0);
-        Some(NamedSet { instances, ttl, in_order })
+        Some(NamedSet { instances, service: query.service.service, ttl, in_order })
+    }
+
+    fn itself(&self, at: &Snapshot) -> Option<Arc<InstanceView>> {
+        self.0.upgrade()?.here.server(at).ok()?
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Probe, Rejection};
+use switchboard_model::{CheckKey, Id, InstanceKey, Noun, Owner, Rejection};
 use switchboard_registry::View;
 use switchboard_registry::plan::{DeleteCheck, Deregister};
 
@@ -13,10 +13,10 @@ use crate::identity::Agent;
 use crate::lens::{Given, Place, check_from_body, instance_from_body};
 use crate::plan::{MaintainInstance, MaintainNode, PutAgentCheck, RegisterService, check_on, on_node};
 use crate::refusal::Refusal;
-use crate::wire::{CheckBody, ServiceBody};
+use crate::wire::{AgentCheckBody, AgentServiceBody, CheckBody, ServiceBody};
 
 pub(crate) async fn service(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
-    let body: ServiceBody = ask.json(&state.config.limits).await?;
+    let AgentServiceBody(body) = ask.json(&state.config.limits).await?;
     let agent = state.here.agent_of(&ask)?;
     let replace_checks = ask.has("replace-existing-checks")
         && matches!(ask.get("replace-existing-checks"), None | Some("true"));
@@ -34,8 +34,8 @@ impl State {
     ) -> Result<RegisterService, Refusal> {
         let given = Given { node: Some(agent.name.clone()), node_address: &agent.address, by_agent: true };
         let instance = instance_from_body(&given, body)?;
-        let bodies: Vec<&CheckBody> =
-            body.check.iter().chain(&body.checks).filter(|check| **check != CheckBody::default()).collect();
+        let bodies = body.check.iter().chain(&body.checks).map(|check| &check.0);
+        let bodies: Vec<&CheckBody> = bodies.filter(|check| **check != CheckBody::default()).collect();
         let mut checks = Vec::with_capacity(bodies.len());
         for (n, check) in (1..).zip(&bodies) {
             let service = &instance.key.id;
@@ -46,7 +46,7 @@ impl State {
             };
             let place = Place {
                 owner: Owner::Instance(instance.key.clone()),
-                id: if check.check_id.is_empty() { &default } else { &check.check_id },
+                id: if check.id.is_empty() { &default } else { &check.id },
                 name: &format!("Service '{}' check", instance.key.service),
                 alone: false,
                 is_elsewhere: !agent.is_own,
@@ -151,7 +151,7 @@ fn enable(ask: &Ask) -> Result<bool, Refusal> {
 }
 
 pub(crate) async fn check(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
-    let body: CheckBody = ask.json(&state.config.limits).await?;
+    let AgentCheckBody(body) = ask.json(&state.config.limits).await?;
     if body.name.is_empty() {
         return Err(Refusal::bad("Missing check name"));
     }
@@ -165,8 +165,7 @@ pub(crate) async fn check(state: Shared, mut ask: Ask) -> Result<Answer, Refusal
             Owner::Instance(on_node(&view, Some(&agent.key()), id).ok_or_else(missing)?.clone())
         }
     };
-    let id =
-        [&body.id, &body.check_id, &body.name].into_iter().find(|id| !id.is_empty()).unwrap_or(&body.name);
+    let id = if body.id.is_empty() { &body.name } else { &body.id };
     let place = Place { owner, id, name: &body.name, alone: true, is_elsewhere: !agent.is_own };
     let check = check_from_body(&place, &body)?;
     registry.submit(&ask.caller, PutAgentCheck { on: state.ensure(&agent, false)?, check }).await?;
@@ -180,9 +179,4 @@ pub(crate) async fn deregister_check(state: Shared, ask: Ask) -> Result<Answer, 
     let key = state.meant_check(&registry.view(&ask.caller)?, &agent, id)?;
     registry.submit(&ask.caller, DeleteCheck { key }).await?;
     Ok(Answer::empty())
-}
-
-/// Whether its provider reports a check.
-pub(super) fn is_reported(probe: &Probe) -> bool {
-    matches!(probe, Probe::Ttl { .. })
 }

@@ -1,9 +1,8 @@
 //! `agent/check/pass|warn|fail|update`: a provider's word on a check.
 
-use switchboard_model::{Noun, Rejection, Status};
+use switchboard_model::{Noun, Probe, Rejection, Status};
 
 use super::Shared;
-use super::register::is_reported;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::lens::{as_status, cut};
@@ -38,7 +37,7 @@ async fn report(state: &Shared, ask: &Ask, status: Status, output: &str) -> Resu
     let view = registry.view(&ask.caller)?;
     let key = state.meant_check(&view, &state.here.agent_of(ask)?, id)?;
     let check = view.check(&key).ok_or_else(|| Rejection::not_found(Noun::Check, id))?;
-    if !is_reported(&check.probe) {
+    if !matches!(check.probe, Probe::Ttl { .. }) {
         return Err(Refusal::failed(format!("CheckID {id:?} does not have associated TTL")));
     }
     registry.report(&ask.caller, &key, status, &cut(check, output)).await?;

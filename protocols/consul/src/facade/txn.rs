@@ -5,17 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
-use switchboard_model::{Metadata, Node};
 
-use super::catalog_write::node_id_of;
 use super::kv::too_large;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::{Ask, decode};
-use crate::lens::{NodeWords, check_to_wire, default_only, node_to_wire, pair_to_wire, service_to_wire};
-use crate::plan::{Op, PairWish, Seen, Transact, Verb, Wish};
+use crate::lens::{
+    NodeGiven, check_to_wire, default_only, node_from_words, node_to_wire, pair_to_wire, service_to_wire,
+};
+use crate::plan::{Change, Op, PairWish, Place, Seen, Transact, Verb, Whose, Wish, WriteNode};
 use crate::refusal::Refusal;
-use crate::wire::{self, KvOpBody, NodeBody, OpBody, OpError, ReadMeta, TxnAnswer};
+use crate::wire::{self, KvOpBody, NodeBody, OpBody, OpError, QueryMeta, TxnAnswer};
 
 const MOST: usize = 128;
 const LARGEST: usize = 512 * 1024;
@@ -41,9 +41,7 @@ pub(crate) async fn txn(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> 
         }
     }
     if !errors.is_empty() {
-        // A verb that nobody knows is found out only when it is asked for.
-        let was_asked = errors.iter().any(|error| error.what.starts_with("unknown"));
-        return Ok(refused(errors, only_reads.then(|| meta(was_asked))));
+        return Ok(refused(errors, only_reads.then(|| meta(false))));
     }
     let wish = Transact { ops };
     let registry = &state.context.registry;
@@ -62,23 +60,15 @@ pub(crate) async fn txn(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> 
     }
 }
 
-fn refused(errors: Vec<OpError>, read: Option<ReadMeta>) -> Answer {
+fn refused(errors: Vec<OpError>, read: Option<QueryMeta>) -> Answer {
     let only_reads = read.is_some();
     let answer = TxnAnswer { results: None, errors: Some(errors), read };
     Answer::json(&answer).with_status(StatusCode::CONFLICT).of_read(only_reads)
 }
 
 /// The index says nothing: a transaction does not block.
-fn meta(was_asked: bool) -> ReadMeta {
-    ReadMeta {
-        index: u64::from(was_asked),
-        last_contact: 0,
-        known_leader: was_asked,
-        consistency_level: "",
-        not_modified: false,
-        backend: 0,
-        results_filtered_by_acls: false,
-    }
+fn meta(was_asked: bool) -> QueryMeta {
+    QueryMeta { known_leader: was_asked, ..QueryMeta::at(u64::from(was_asked), "") }
 }
 
 fn unparsable(why: &str) -> Refusal {
@@ -97,19 +87,29 @@ fn only_reads(body: &OpBody) -> bool {
         && body.session.is_none()
 }
 
-fn wish(what: &str, verb: &str, index: u64) -> Result<Wish, String> {
-    Ok(match verb {
+/// None: nobody knows the verb, which is found out only when it is asked for.
+fn wish(verb: &str, index: u64) -> Option<Wish> {
+    Some(match verb {
         "get" => Wish::Get,
-        "set" => Wish::Set,
-        "cas" => Wish::Cas(index),
-        "delete" => Wish::Delete,
-        "delete-cas" => Wish::DeleteCas(index),
-        _ => return Err(format!("unknown {what} verb {verb:?}")),
+        "set" => Wish::Change(Change::Set),
+        "cas" => Wish::Change(Change::Cas(index)),
+        "delete" => Wish::Change(Change::Delete),
+        "delete-cas" => Wish::Change(Change::DeleteCas(index)),
+        _ => return None,
     })
 }
 
+fn unknown(what: &str, verb: &str) -> Op {
+    Op::Failing(format!("unknown {what} verb {verb:?}"))
+}
+
+fn place(name: String) -> Place {
+    let key = State::node_key(&name).ok();
+    Place { name, key }
+}
+
 impl State {
-    /// The operation that is meant, or why it cannot be done; a refusal of the whole if its form is wrong.
+    /// The operation that is meant, or why it is not even tried; a refusal of the whole if its form is wrong.
     fn op(&self, body: OpBody) -> Result<Result<Op, String>, Refusal> {
         match body {
             OpBody { kv: Some(op), .. } => pair_op(op),
@@ -117,23 +117,25 @@ impl State {
             OpBody { service: Some(op), .. } => {
                 default_only("Namespace", &op.namespace)?;
                 default_only("Partition", &op.partition)?;
-                if op.verb != "get" && op.service.service.is_empty() {
+                let (node, body) = (place(op.node), op.service.0);
+                if op.verb != "get" && body.name.is_empty() {
                     let why = "Must provide service name (Service.Service) when service ID is provided";
                     return Ok(Err(why.to_owned()));
                 }
-                let wish = wish("Service", &op.verb, op.service.modify_index);
-                let node = State::node_key(&op.node)?;
-                Ok(wish.map(|wish| Op::Service(wish, node, Box::new(op.service))))
+                let wish = wish(&op.verb, body.modify_index);
+                let known = wish.map(|wish| Op::Service(wish, node, Box::new(body)));
+                Ok(Ok(known.unwrap_or_else(|| unknown("Service", &op.verb))))
             }
             OpBody { check: Some(op), .. } => {
-                let wish = wish("Check", &op.verb, op.check.modify_index);
-                let node = State::node_key(&op.check.node)?;
-                Ok(wish.map(|wish| Op::Check(wish, node, Box::new(op.check))))
+                let body = op.check.0;
+                let (wish, node) = (wish(&op.verb, body.modify_index), place(body.node.clone()));
+                let known = wish.map(|wish| Op::Check(wish, node, Box::new(body)));
+                Ok(Ok(known.unwrap_or_else(|| unknown("Check", &op.verb))))
             }
-            OpBody { session: Some(op), .. } => Ok(match op.verb.as_str() {
-                "delete" => Ok(Op::EndSession(self.end_of(op.session.id))),
-                verb => Err(format!("unknown Session verb {verb:?}")),
-            }),
+            OpBody { session: Some(op), .. } => Ok(Ok(match op.verb.as_str() {
+                "delete" => Op::EndSession(self.end_of(op.session.id)),
+                verb => unknown("Session", verb),
+            })),
             OpBody { kv: None, node: None, service: None, check: None, session: None } => Ok(Ok(Op::Nothing)),
         }
     }
@@ -143,20 +145,39 @@ impl State {
         if !body.peer_name.is_empty() {
             return Err(Refusal::bad("Invalid Node: PeerName is not supported"));
         }
-        let key = State::node_key(&body.node)?;
-        let wish = match wish("Node", verb, body.modify_index) {
-            Ok(wish) => wish,
-            Err(why) => return Ok(Err(why)),
+        let id = self.given_id(&body.id);
+        let change = match wish(verb, body.modify_index) {
+            Some(Wish::Get) => {
+                let whose = |id| Op::FindNode(Whose { node: place(body.node.clone()), id });
+                let failed =
+                    |why| Op::Failing(format!("node lookup by ID failed: index error: invalid UUID: {why}"));
+                return Ok(Ok(id.map_or_else(failed, whose)));
+            }
+            Some(Wish::Change(change)) => Some(change),
+            None => None,
         };
-        let words = NodeWords {
-            id: node_id_of(&self.here, &body.id, &body.node)?,
-            tagged: body.tagged_addresses.clone(),
-            ..NodeWords::default()
+        if body.node.is_empty() {
+            return Ok(Err("Must provide node".to_owned()));
+        }
+        let id = match id {
+            Ok(id) => id,
+            Err(why) => return Ok(Err(format!("Bad node ID: {why}"))),
         };
-        let words = words.at(body.locality.as_ref());
-        let metadata = Metadata::new(body.meta.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())))?;
-        let node = Node { key, address: body.address.as_str().into(), metadata, annex: words.annex()? };
-        Ok(Ok(Op::Node(wish, Box::new(node))))
+        let Some(change) = change else { return Ok(Ok(unknown("Node", verb))) };
+        let given = NodeGiven {
+            name: &body.node,
+            id: &self.id_to_keep(id.as_ref(), &body.node),
+            address: &body.address,
+            tagged: &body.tagged_addresses,
+            meta: &body.meta,
+            locality: body.locality.as_ref(),
+            datacenter: &body.datacenter,
+        };
+        let made = node_from_words(&given, &self.here.datacenter, &body.node).map_err(Refusal::from);
+        let made = made.and_then(|node| self.not_own(id.as_ref(), &node.key).map(|()| node));
+        Ok(made
+            .map(|node| Op::Node(change, Box::new(WriteNode { node, id, only_if_new: false })))
+            .map_err(|refusal| refusal.text))
     }
 
     fn result(&self, seen: &Seen) -> Value {
@@ -199,7 +220,7 @@ fn empty_is_null(value: &mut Value, names: &[&str]) {
     }
 }
 
-fn pair_op(op: KvOpBody) -> Result<Result<Op, String>, Refusal> {
+pub(crate) fn pair_op(op: KvOpBody) -> Result<Result<Op, String>, Refusal> {
     default_only("Namespace", &op.namespace)?;
     default_only("Partition", &op.partition)?;
     let value = STANDARD.decode(&op.value).map_err(|why| match why {
@@ -226,7 +247,7 @@ fn pair_op(op: KvOpBody) -> Result<Result<Op, String>, Refusal> {
         "check-index" => PairWish::CheckIndex(op.index),
         "check-session" => PairWish::CheckSession(op.session),
         "check-not-exists" => PairWish::CheckNotExists,
-        verb => return Ok(Err(format!("unknown KV verb {verb:?}"))),
+        verb => return Ok(Ok(unknown("KV", verb))),
     };
     Ok(Ok(Op::Pair(Bytes::from(op.key), wish)))
 }

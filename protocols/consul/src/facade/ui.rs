@@ -1,16 +1,14 @@
 //! `internal/ui/…`: what Consul's own web pages ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
 use switchboard_model::Selector;
 use switchboard_registry::{InstanceView, NodeView, Snapshot, View};
 
-use super::catalog::{first_on, has_nodeless};
-use super::health::{all_health, element, is_nodeless, is_ours};
+use super::catalog::first_on;
+use super::health::{all_health, element};
 use super::{Shared, State, filter_of, filtered};
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -18,7 +16,8 @@ use crate::block::Index;
 use crate::filter::shapes;
 use crate::lens::{checks_of, checks_of_node, node_to_wire, service_to_wire};
 use crate::refusal::Refusal;
-use crate::{wakes, wire};
+use crate::scope::{has_nodeless, instances, is_nodeless, members, nodeless};
+use crate::{scope, wakes, wire};
 
 /// What is true of every service here: nothing is in a service mesh.
 #[derive(Debug, Default, Serialize)]
@@ -76,11 +75,6 @@ impl State {
     }
 }
 
-fn instances(view: &Snapshot) -> impl Iterator<Item = &Arc<InstanceView>> {
-    let services = view.services(Bound::Unbounded).filter(|service| is_ours(&service.key.namespace));
-    services.flat_map(|service| service.instances())
-}
-
 pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let filter = filter_of(&ask, &shapes::CHECK_SERVICE_NODE)?;
     let (view, index) = state.settle_everything(&ask).await?;
@@ -116,7 +110,7 @@ struct NodeInfo<'a> {
 
 impl State {
     fn info<'a>(&'a self, view: &'a Snapshot, node: &'a NodeView) -> NodeInfo<'a> {
-        let members: Vec<_> = node.members.iter().filter_map(|member| view.instance(member)).collect();
+        let members: Vec<_> = members(view, node).collect();
         let mut checks: Vec<_> = checks_of_node(&node.facts, self.output()).collect();
         checks.extend(members.iter().flat_map(|view| checks_of(view, self.output(), false)));
         let wire = node_to_wire(&self.here, Some(&node.facts), first_on(view, node));
@@ -125,7 +119,7 @@ impl State {
 
     /// The node that stands for all instances without one.
     fn info_of_nodeless<'a>(&'a self, view: &'a Snapshot) -> NodeInfo<'a> {
-        let members: Vec<_> = instances(view).filter(|view| view.key().node.is_none()).collect();
+        let members: Vec<_> = nodeless(view).collect();
         let checks = members.iter().flat_map(|view| checks_of(view, self.output(), false)).collect();
         info(self.here.nodeless(), members.into_iter().map(|view| service_to_wire(view)).collect(), checks)
     }
@@ -148,19 +142,20 @@ fn info<'a>(
 }
 
 pub(crate) async fn nodes(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
-    no_filter(&ask)?;
+    let filter = filter_of(&ask, &shapes::NODE_INFO)?;
     let (view, index) = state.settle_everything(&ask).await?;
-    let nodes = view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace));
-    let mut infos: Vec<_> = nodes.map(|node| state.info(&view, node)).collect();
+    let mut infos: Vec<_> = scope::nodes(&view).map(|node| state.info(&view, node)).collect();
     if has_nodeless(&view) {
         infos.push(state.info_of_nodeless(&view));
     }
-    Ok(Answer::json(&infos).at_index(&ask, index))
+    Ok(Answer::json(&filtered(filter.as_ref(), infos)?).at_index(&ask, index))
 }
 
 pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let name = ask.rest("Missing node name")?;
-    no_filter(&ask)?;
+    if ask.get("filter").is_some() {
+        return Err(Refusal::bad("Invalid filter: one node is not filtered; leave it out"));
+    }
     let (view, index) = state.settle_everything(&ask).await?;
     if is_nodeless(name) {
         return Ok(Answer::json(&state.info_of_nodeless(&view)).at_index(&ask, index));
@@ -168,13 +163,6 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     match view.node(&State::node_key(name)?) {
         Some(node) => Ok(Answer::json(&state.info(&view, node)).at_index(&ask, index)),
         None => Ok(Answer::nothing().at_index(&ask, index)),
-    }
-}
-
-fn no_filter(ask: &Ask) -> Result<(), Refusal> {
-    match ask.get("filter") {
-        Some(_) => Err(Refusal::bad("Invalid filter: this list is not filtered")),
-        None => Ok(()),
     }
 }
 
@@ -228,7 +216,7 @@ pub(crate) async fn overview(state: Shared, ask: Ask) -> Result<Answer, Refusal>
         }
         own.worst()
     };
-    for node in view.nodes(Bound::Unbounded).filter(|node| is_ours(&node.facts.key.namespace)) {
+    for node in scope::nodes(&view) {
         nodes.add(tell(&checks_of_node(&node.facts, state.output()).collect::<Vec<_>>()));
     }
     let mut services: BTreeMap<&str, Counts> = BTreeMap::new();

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{blocks, keys};
-use crate::wire::{CheckBody, ServiceBody};
+use crate::wire::{AgentCheckBody, AgentServiceBody, CheckBody, ServiceBody};
 
 /// A file holds no more than this.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -110,10 +110,10 @@ fn parse(text: String, is_hcl: bool) -> Result<(Definitions, Vec<String>), Strin
             let place = if many { format!("{key}[{n}]") } else { key.clone() };
             let place = named(&place, &item);
             if key.starts_with("service") {
-                let body = found.body(&place, item)?;
+                let AgentServiceBody(body) = found.body(&place, checks_by_id(item))?;
                 found.services.push((place, body));
             } else {
-                let body = found.body(&place, item)?;
+                let AgentCheckBody(body) = found.body(&place, item)?;
                 found.checks.push((place, body));
             }
         }
@@ -176,6 +176,24 @@ impl Definitions {
         let (line, _) = lines.next()?;
         lines.next().is_none().then_some(line)
     }
+}
+
+/// Files call a check's id so also where it stands in its service, and requests do not.
+fn checks_by_id(mut item: Value) -> Value {
+    let is_check = |key: &str| key.eq_ignore_ascii_case("check") || key.eq_ignore_ascii_case("checks");
+    for (_, value) in item.as_object_mut().into_iter().flatten().filter(|(key, _)| is_check(key)) {
+        let checks = match value {
+            Value::Array(checks) => checks.as_mut_slice(),
+            one => std::slice::from_mut(one),
+        };
+        for check in checks.iter_mut().filter_map(Value::as_object_mut) {
+            let id = check.keys().find(|key| key.eq_ignore_ascii_case("id")).cloned();
+            if let Some(id) = id.and_then(|id| check.remove(&id)) {
+                check.insert("CheckID".into(), id);
+            }
+        }
+    }
+    item
 }
 
 /// Several `check` blocks are what `checks` is.

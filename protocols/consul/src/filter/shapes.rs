@@ -98,6 +98,19 @@ const NODE_SERVICE_FIELDS: &[(&str, Shape)] = &[
     ("PeerName", Text),
 ];
 
+/// `internal/ui/nodes`.
+pub(crate) static NODE_INFO: Shape = Struct(&[
+    ("ID", Text),
+    ("Node", Text),
+    ("Partition", Text),
+    ("PeerName", Text),
+    ("Address", Text),
+    ("TaggedAddresses", Map(&Text)),
+    ("Meta", Map(&Text)),
+    ("Services", List(&NODE_SERVICE)),
+    ("Checks", List(&HEALTH_CHECK)),
+]);
+
 /// `health/node/:node`, `health/checks/:service` and `health/state/:state`.
 pub(crate) static HEALTH_CHECK: Shape = Struct(&[
     ("Node", Text),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_model::{Check, CheckKey, Id, Owner, Probe, Status, Thresholds};
+use switchboard_model::{Check, CheckKey, Id, Owner, Probe, Status, Tags, Thresholds};
 
 use super::alias::Alias;
 use super::node::annex_of;
@@ -33,6 +33,11 @@ pub(super) struct Words {
     /// Said of it in the catalogue, and said back.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) exposed_port: u16,
+    /// Of a node's check: which service it tells of, whoever that is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) service_name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) service_tags: Vec<String>,
     /// Whose checks it repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) alias: Option<Alias>,
@@ -59,6 +64,14 @@ pub(crate) fn alias_of(check: &Check) -> Option<Alias> {
     let is_likely = words.windows(ALIAS.len()).any(|part| part == ALIAS);
     if is_likely { Words::of(check).alias } else { None }
 }
+
+/// Whether a node's check tells of this service, without belonging to one of its instances.
+pub(crate) fn tells_of(check: &Check, service: &str) -> bool {
+    check.annex.get("consul").is_some_and(|words| words.windows(TELLS.len()).any(|part| part == TELLS))
+        && Words::of(check).service_name.eq_ignore_ascii_case(service)
+}
+
+const TELLS: &[u8] = br#""service_name":"#;
 
 const ALIAS: &[u8] = br#""alias":{"#;
 
@@ -227,9 +240,17 @@ pub(crate) fn check_from_catalog(owner: Owner, body: &CatalogCheck) -> Result<Ch
             return Err(Refusal::bad(format!("Request decode failed: time: invalid duration {time:?}")));
         }
     }
+    // Of a service that it belongs to, name and tags are known.
+    let (claims, tags) = match body.service_id.is_empty() {
+        true => (body.service_name.clone(), &*body.service_tags),
+        false => (String::new(), &[][..]),
+    };
+    Tags::new(tags.iter().map(|tag| tag.as_str().into()))?;
     let words = Words {
         kind: body.kind.clone(),
         exposed_port,
+        service_name: claims,
+        service_tags: tags.to_vec(),
         definition: if says_nothing { Value::Null } else { with_words(body.definition.clone()) },
         times: Some((body.interval.clone(), body.timeout.clone()))
             .filter(|(interval, timeout)| !interval.is_empty() || !timeout.is_empty()),

@@ -11,6 +11,7 @@ use switchboard_registry::InstanceView;
 
 use super::default_only;
 use super::mesh::Mesh;
+use super::meta::check_meta;
 use super::node::{annex_of, node_to_wire};
 use crate::identity::Here;
 use crate::refusal::Refusal;
@@ -53,6 +54,15 @@ impl Words {
     }
 }
 
+/// Whether a service of this name is reached through the instance: it is a proxy for it, or needs none.
+pub(crate) fn leads_to(instance: &Instance, service: &str) -> bool {
+    const MESH: &[u8] = br#""mesh":{"#;
+    // Hardly any says something of a mesh, and all of them are asked.
+    let is_likely = |bytes: &bytes::Bytes| bytes.windows(MESH.len()).any(|part| part == MESH);
+    instance.annex.get("consul").is_some_and(is_likely)
+        && Words::of(instance).mesh.leads_to(instance.key.service.as_str(), service)
+}
+
 /// What is said of a service that is reached at its node's address, and nothing else.
 pub(crate) fn at_node() -> Result<Annex, Rejection> {
     Words { at_node: true, ..Words::default() }.annex()
@@ -88,7 +98,7 @@ pub(crate) struct Given<'a> {
 
 pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Result<Instance, Refusal> {
     let invalid = |why: &str| Refusal::bad(format!("Invalid {why}"));
-    let name = if body.name.is_empty() { &body.service } else { &body.name };
+    let name = &body.name;
     if name.is_empty() {
         return Err(Refusal::bad("Missing service name"));
     }
@@ -98,12 +108,8 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     if body.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
         return Err(invalid("service address"));
     }
-    if body.meta.len() > 64 {
-        return Err(Refusal::bad("Invalid Service Meta: it cannot contain more than 64 key/value pairs"));
-    }
-    for (key, value) in &body.meta {
-        check_meta(key, value)?;
-    }
+    check_meta(&body.meta, Some("consul-"))
+        .map_err(|why| Refusal::bad(format!("Invalid Service Meta: {why}")))?;
     let id = if body.id.is_empty() { name } else { &body.id };
     let ports = ports(body)?;
     let (weight, warning_weight) = weights(given, body)?;
@@ -163,30 +169,6 @@ pub(crate) fn instance_from_body(given: &Given<'_>, body: &ServiceBody) -> Resul
     Ok(instance)
 }
 
-fn check_meta(key: &str, value: &str) -> Result<(), Refusal> {
-    let refuse = |why: String| Err(Refusal::bad(format!("Invalid Service Meta: {why}")));
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if key.is_empty() {
-        return refuse(format!("Couldn't load metadata pair ('{key}', '{value}'): Key cannot be blank"));
-    }
-    if key.chars().any(|c| !allowed(c)) {
-        return refuse(format!(
-            "Couldn't load metadata pair ('{key}', '{value}'): Key contains invalid characters"
-        ));
-    }
-    if key.starts_with("consul-") {
-        return refuse(format!(
-            "Couldn't load metadata pair ('{key}', '{value}'): Key prefix 'consul-' is reserved for internal use"
-        ));
-    }
-    if key.len() > 128 || value.len() > 512 {
-        return refuse(format!(
-            "Couldn't load metadata pair ('{key}', ...): key or value is too long (limits: 128 and 512 characters)"
-        ));
-    }
-    Ok(())
-}
-
 fn port(number: i64) -> Result<u16, Refusal> {
     u16::try_from(number)
         .map_err(|_| Refusal::bad(format!("Invalid port: {number} is not between 0 and 65535")))
@@ -237,7 +219,7 @@ pub(crate) fn service_to_wire(view: &InstanceView) -> wire::Service<'_> {
         kind: words.mesh.kind.clone(),
         id: instance.key.id.as_str(),
         service: instance.key.service.as_str(),
-        tags: wire::List(Some(&instance.tags)),
+        tags: wire::List::of(&instance.tags),
         address: own_address(instance, &words),
         meta: wire::Pairs(Some(&instance.metadata)),
         port: instance.port().unwrap_or(0),
@@ -262,7 +244,7 @@ pub(crate) fn agent_service<'a>(here: &'a Here, view: &'a InstanceView) -> wire:
         kind: words.mesh.kind.clone(),
         id: instance.key.id.as_str(),
         service: instance.key.service.as_str(),
-        tags: wire::List(Some(&instance.tags)),
+        tags: wire::List::of(&instance.tags),
         meta: wire::Pairs(Some(&instance.metadata)),
         port: instance.port().unwrap_or(0),
         ports: named_ports(instance),
@@ -293,7 +275,7 @@ pub(crate) fn catalog_row<'a>(here: &'a Here, view: &'a InstanceView) -> wire::C
         service_kind: words.mesh.kind.clone(),
         service_id: instance.key.id.as_str(),
         service_name: instance.key.service.as_str(),
-        service_tags: wire::List(Some(&instance.tags)),
+        service_tags: wire::List::of(&instance.tags),
         service_address: own_address(instance, &words),
         service_weights: weights_to_wire(instance),
         service_meta: wire::Pairs(Some(&instance.metadata)),

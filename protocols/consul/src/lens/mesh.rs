@@ -43,6 +43,15 @@ impl Mesh {
         Ok(Mesh { kind: body.kind.clone(), proxy, native })
     }
 
+    /// Whether a service of this name is reached through whoever says this.
+    pub(super) fn leads_to(&self, own: &str, service: &str) -> bool {
+        let destination = match self.kind.as_str() {
+            PROXY => self.proxy.get("DestinationServiceName").and_then(Value::as_str),
+            _ => self.native.then_some(own),
+        };
+        destination.is_some_and(|destination| destination.eq_ignore_ascii_case(service))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         *self == Mesh::default()
     }
@@ -160,10 +169,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::wire::AgentServiceBody;
 
     #[test]
     fn a_proxy_is_said_back_in_the_form_that_is_read() {
-        let body: ServiceBody = serde_json::from_value(json!({
+        let AgentServiceBody(body) = serde_json::from_value(json!({
             "Name": "web-proxy", "Kind": "connect-proxy", "Port": 80,
             "Proxy": {
                 "destination_service_name": "web", "destination_service_id": "web-1",
@@ -184,7 +194,8 @@ mod tests {
     fn what_would_have_to_be_done_is_refused() {
         let refused = |connect: Value| {
             let body = json!({"Name": "web", "Connect": connect});
-            Mesh::of(&serde_json::from_value(body).unwrap()).is_err()
+            let AgentServiceBody(body) = serde_json::from_value(body).unwrap();
+            Mesh::of(&body).is_err()
         };
         assert!(refused(json!({"SidecarService": {"Port": 80}})));
         assert!(!refused(json!({"Native": true, "SidecarService": null})));

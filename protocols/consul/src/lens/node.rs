@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use switchboard_model::{Annex, Node, Rejection};
+use switchboard_model::{Annex, Metadata, Name, Node, NodeKey, Rejection};
 use switchboard_registry::InstanceView;
 use switchboard_registry::NodeFacts;
 use uuid::Uuid;
@@ -23,18 +23,15 @@ pub(crate) struct NodeWords {
     pub(crate) region: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) zone: String,
+    /// Where it said to be, if that is not here.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) datacenter: String,
     /// Nobody has said where it is yet: its name stands for its address.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_nowhere: bool,
 }
 
 impl NodeWords {
-    /// With where it is.
-    pub(crate) fn at(self, locality: Option<&wire::LocalityBody>) -> NodeWords {
-        let Some(locality) = locality else { return self };
-        NodeWords { region: locality.region.clone(), zone: locality.zone.clone(), ..self }
-    }
-
     pub(crate) fn of(annex: &Annex) -> NodeWords {
         annex.get("consul").and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
@@ -50,6 +47,40 @@ pub(super) fn annex_of<T: Serialize>(words: &T, is_empty: bool) -> Result<Annex,
     }
     let bytes = serde_json::to_vec(words).unwrap_or_default();
     Annex::new([("consul".into(), Bytes::from(bytes))])
+}
+
+/// What is said of a node that somebody registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeGiven<'a> {
+    pub(crate) name: &'a str,
+    /// Empty: the one that it has anyway.
+    pub(crate) id: &'a str,
+    pub(crate) address: &'a str,
+    pub(crate) tagged: &'a BTreeMap<String, String>,
+    pub(crate) meta: &'a BTreeMap<String, String>,
+    pub(crate) locality: Option<&'a wire::LocalityBody>,
+    /// Empty: this one.
+    pub(crate) datacenter: &'a str,
+}
+
+/// `found` is where it is found if it does not say.
+pub(crate) fn node_from_words(given: &NodeGiven<'_>, here: &str, found: &str) -> Result<Node, Rejection> {
+    let locality = given.locality.cloned().unwrap_or_default();
+    let words = NodeWords {
+        id: given.id.to_owned(),
+        tagged: given.tagged.clone(),
+        region: locality.region,
+        zone: locality.zone,
+        datacenter: Some(given.datacenter).filter(|named| *named != here).unwrap_or_default().to_owned(),
+        is_nowhere: given.address.is_empty(),
+    };
+    let pairs = given.meta.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    Ok(Node {
+        key: NodeKey { namespace: Name::default_namespace(), node: Name::parse("node", given.name)? },
+        address: if given.address.is_empty() { found.into() } else { given.address.into() },
+        metadata: Metadata::new(pairs)?,
+        annex: words.annex()?,
+    })
 }
 
 /// A stable id for a node that brought none: clients key by it.
@@ -87,7 +118,10 @@ pub(crate) fn node_to_wire<'a>(
         id: id.into(),
         node: name,
         address,
-        datacenter: &here.datacenter,
+        datacenter: match words.datacenter.as_str() {
+            "" => Cow::Borrowed(&*here.datacenter),
+            _ => Cow::Owned(words.datacenter),
+        },
         tagged_addresses: tagged,
         locality: wire::Locality::of(words.region, words.zone),
         meta: wire::Pairs(facts.node.as_ref().map(|node| &node.metadata)),

@@ -1,6 +1,5 @@
-use std::collections::BTreeMap;
-
 use super::GoDuration;
+use super::meta::check_meta;
 use crate::wire::QueryBody;
 
 /// Why a query cannot be kept, by itself and whatever else is kept. In Consul's words.
@@ -39,25 +38,11 @@ pub(crate) fn check_query(query: &QueryBody) -> Result<(), String> {
     if !service.sameness_group.is_empty() {
         return Err("SamenessGroup: this registry has no sameness groups".into());
     }
-    check_meta("Node", service.node_meta.as_ref())?;
-    check_meta("Service", service.service_meta.as_ref())?;
+    for (what, meta) in [("Node", &service.node_meta), ("Service", &service.service_meta)] {
+        let checked = meta.as_ref().map_or(Ok(()), |meta| check_meta(meta, None));
+        checked.map_err(|why| format!("{what} metadata: {why}"))?;
+    }
     check_ttl(&query.dns.ttl)
-}
-
-fn check_meta(what: &str, meta: Option<&BTreeMap<String, String>>) -> Result<(), String> {
-    let Some(meta) = meta else { return Ok(()) };
-    if meta.len() > 64 {
-        return Err(format!("{what} metadata cannot contain more than 64 key/value pairs"));
-    }
-    let is_key = |key: &str| {
-        !key.is_empty()
-            && key.len() <= 128
-            && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    match meta.iter().find(|(key, value)| !is_key(key) || value.len() > 512) {
-        Some((key, value)) => Err(format!("Couldn't load metadata pair ('{key}', '{value}')")),
-        None => Ok(()),
-    }
 }
 
 fn check_ttl(ttl: &str) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use switchboard_model::{Check, CheckKey, Instance, Lifecycle, Probe, Standing, Status, Stored};
+use switchboard_model::{Check, CheckKey, Instance, Lifecycle, Probe, Standing, Status, Stored, Tags};
 use switchboard_registry::{InstanceView, NodeFacts, Output};
 
 use super::GoDuration;
@@ -38,6 +38,18 @@ pub(crate) fn check_to_wire<'a>(
         probe => Cow::Borrowed(probe.kind()),
     };
     let output = newest.map_or(Cow::Borrowed(&*check.output), |newest| Cow::Owned(newest.text.to_string()));
+    let output = match (&check.probe, words.most_output) {
+        (Probe::Http(_), Some(most)) => body_cut(output, most),
+        _ => output,
+    };
+    let about = match instance {
+        None => wire::Check {
+            service_name: words.service_name.into(),
+            service_tags: wire::List(tags(&words.service_tags).map(Cow::Owned)),
+            ..about(node, None)
+        },
+        Some(_) => about(node, instance),
+    };
     wire::Check {
         check_id: Cow::Borrowed(check.key.id.as_str()),
         name: Cow::Borrowed(&check.name),
@@ -56,8 +68,24 @@ pub(crate) fn check_to_wire<'a>(
         },
         create_index: check.created.0,
         modify_index: check.modified.0,
-        ..about(node, instance)
+        ..about
     }
+}
+
+/// None: there are none.
+fn tags(given: &[String]) -> Option<Tags> {
+    let tags = given.iter().map(|tag| tag.as_str().into());
+    Tags::new(tags).ok().filter(|_| !given.is_empty())
+}
+
+/// Of what was answered only the end, as an agent keeps it. What the answer was is told whole.
+fn body_cut(output: Cow<'_, str>, most: usize) -> Cow<'_, str> {
+    const BODY: &str = " Output: ";
+    let Some(at) = output.find(BODY).map(|at| at + BODY.len()) else { return output };
+    let from = output.len().saturating_sub(most).max(at);
+    let from = (from..=output.len()).find(|at| output.is_char_boundary(*at)).unwrap_or(output.len());
+    let (head, body) = (output.get(..at).unwrap_or_default(), output.get(from..).unwrap_or_default());
+    format!("{head}{body}").into()
 }
 
 /// A check without anything in it but whom it is about.
@@ -70,8 +98,8 @@ fn about<'a>(node: &'a str, instance: Option<&'a Instance>) -> wire::Check<'a> {
         notes: "".into(),
         output: "".into(),
         service_id: instance.map_or("", |instance| instance.key.id.as_str()),
-        service_name: instance.map_or("", |instance| instance.key.service.as_str()),
-        service_tags: wire::List(instance.map(|instance| &instance.tags)),
+        service_name: instance.map_or("", |instance| instance.key.service.as_str()).into(),
+        service_tags: wire::List(instance.map(|instance| Cow::Borrowed(&instance.tags))),
         kind: "".into(),
         interval: String::new(),
         timeout: String::new(),
@@ -153,4 +181,24 @@ fn out_of_service(view: &InstanceView) -> Option<wire::Check<'_>> {
         modify_index: instance.modified.0,
         ..about(node_name(view.key()), Some(instance))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_was_answered_is_kept() {
+        let cut = |text: &'static str, most| body_cut(text.into(), most).into_owned();
+        assert_eq!(
+            cut("HTTP GET http://x: 200 OK Output: 0123456789", 4),
+            "HTTP GET http://x: 200 OK Output: 6789"
+        );
+        assert_eq!(
+            cut("HTTP GET http://x: 200 OK Output: 0123", 9),
+            "HTTP GET http://x: 200 OK Output: 0123"
+        );
+        assert_eq!(cut("HTTP GET http://x: 200 OK Output: 012é", 1), "HTTP GET http://x: 200 OK Output: ");
+        assert_eq!(cut("HTTP GET http://x: 200 OK", 4), "HTTP GET http://x: 200 OK");
+    }
 }

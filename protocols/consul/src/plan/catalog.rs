@@ -2,25 +2,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_model::{
-    Check, CheckKey, Instance, InstanceKey, Lifecycle, Node, NodeKey, Noun, Owner, Probe, Record, RecordKey,
-    Rejection,
+    Check, CheckKey, Instance, InstanceKey, Lifecycle, Noun, Owner, Probe, Record, RecordKey, Rejection,
 };
 use switchboard_registry::plan::Plan;
-use switchboard_registry::plan::{DeleteNode, Deregister, Keep, PutNode, Register};
+use switchboard_registry::plan::{Deregister, Keep, Register};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::{on_node, once_each};
+use super::{WriteNode, on_node, once_each};
 use crate::lens::{HEARTBEAT, OUT_OF_SERVICE};
 
 /// What `catalog/register` writes: any of a node, a service on it, and checks of both.
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterInCatalog {
     /// None: the node that stands for all instances without one.
-    pub(crate) node: Option<Node>,
-    /// The node's earlier name: it goes with everything on it.
-    pub(crate) renamed: Option<NodeKey>,
-    /// Leave the node as it is where there is one.
-    pub(crate) skip_node: bool,
+    pub(crate) node: Option<WriteNode>,
     pub(crate) instance: Option<Instance>,
     /// Of instances they name only the id of the service; whose it is, is looked up.
     pub(crate) checks: Vec<(Option<String>, Check)>,
@@ -30,18 +25,11 @@ impl Intent for RegisterInCatalog {
     type Reply = ();
 
     fn plan(&self, at: &Snapshot, now: Now) -> Result<Planned<()>, Rejection> {
-        let mut plan = Plan::default();
-        let node = self.node.as_ref().map(|node| &node.key);
-        if let Some(node) = &self.node {
-            let is_known = at.node(&node.key).is_some_and(|view| view.facts.node.is_some());
-            if !(is_known && self.skip_node) {
-                plan = PutNode { node: node.clone() }.plan(at, now)?.plan;
-            }
-        }
-        if let Some(earlier) = self.renamed.as_ref().filter(|earlier| at.node(earlier).is_some()) {
-            let gone = DeleteNode { key: earlier.clone(), with_instances: true }.plan(at, now)?;
-            plan.writes.extend(gone.plan.writes);
-        }
+        let mut plan = match &self.node {
+            Some(write) => write.plan(at, now)?.plan,
+            None => Plan::default(),
+        };
+        let node = self.node.as_ref().map(|write| &write.node.key);
         let mut registered: Option<Arc<InstanceKey>> = None;
         if let Some(instance) = &self.instance {
             let key = &instance.key;

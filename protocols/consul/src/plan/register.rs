@@ -90,17 +90,13 @@ impl Intent for RegisterService {
             // Maintenance ends when somebody ends it.
             if view.instance.lifecycle == Lifecycle::OutOfService {
                 instance.lifecycle = Lifecycle::OutOfService;
-                instance.annex = kept_in_maintenance(&view.instance, &instance)?;
+                instance.annex = crate::lens::maintenance_moved(&view.instance, &instance)?;
             }
         }
         let register = Register { instance, checks: Some(checks), keep: Keep::Forever };
         plan.writes.extend(register.plan(at, now)?.plan.writes);
         Ok(Planned { plan, reply: () })
     }
-}
-
-fn kept_in_maintenance(before: &Instance, after: &Instance) -> Result<switchboard_model::Annex, Rejection> {
-    crate::lens::maintenance_moved(before, after)
 }
 
 /// A check that is registered by itself.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_model::{
-    Check, Entry, Name, NodeKey, OnExpiry, Record, RecordKey, Rejection, Status, Stored,
-};
+use switchboard_model::{CheckKey, Entry, Name, NodeKey, OnExpiry, Record, RecordKey, Rejection, Status};
 use switchboard_registry::plan::{Grant, Plan, Revoke};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
@@ -43,7 +41,7 @@ impl Intent for CreateSession {
         }
         for id in self.session.all_checks() {
             let fresh = self.on.as_ref().filter(|on| view.is_none() && on.serf.key.id.as_str() == id);
-            let check = node.as_ref().and_then(|node| find_check(at, node, id));
+            let check = node.as_ref().and_then(|node| check_on(at, node, id)).and_then(|key| at.check(&key));
             match check.map(|check| check.counted()) {
                 None if fresh.is_some() => {}
                 None => return refuse(format!("Missing check '{id}' registration")),
@@ -171,10 +169,6 @@ pub(crate) fn is_alive(at: &Snapshot, session: &Session) -> bool {
         return false;
     }
     let mut checks = session.all_checks();
-    checks.all(|id| find_check(at, &node, id).is_some_and(|check| check.counted() != Status::Critical))
-}
-
-/// The check of this id on a node or on one of its instances.
-pub(crate) fn find_check<'a>(at: &'a Snapshot, node: &NodeKey, id: &str) -> Option<&'a Stored<Check>> {
-    at.check(&check_on(at, node, id)?).map(AsRef::as_ref)
+    let is_well = |key: &CheckKey| at.check(key).is_some_and(|check| check.counted() != Status::Critical);
+    checks.all(|id| check_on(at, &node, id).is_some_and(|key| is_well(&key)))
 }

@@ -1,28 +1,48 @@
 //! Transactions: operations one after the other, all of them in one commit or none.
 
+mod catalog;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use switchboard_model::{Check, CheckKey, Entry, Node, NodeKey, Owner, Rejection, Stored};
-use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister, Plan, Steps};
+use switchboard_model::{Check, Entry, NodeKey, Rejection, Stored};
+use switchboard_registry::plan::{Plan, Steps};
 use switchboard_registry::{InstanceView, Intent, NodeFacts, Now, Planned, Snapshot};
 
 use super::kv::is_delayed;
-use super::{
-    DeletePair, DeleteTree, EndSession, PutPair, RegisterInCatalog, Verb, find_check, on_node, pairs_under,
-};
-use crate::lens::{Given, PairWords, check_from_catalog, instance_from_body, pair_key};
+use super::{DeletePair, DeleteTree, EndSession, NodeId, PutPair, Verb, WriteNode, pairs_under};
+use crate::lens::{PairWords, pair_key};
 use crate::wire::{CatalogCheck, OpError, ServiceBody};
 
 /// What an operation wants of something in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wish {
     Get,
+    Change(Change),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Change {
     Set,
     /// Only if it is at this index.
     Cas(u64),
     Delete,
     DeleteCas(u64),
+}
+
+/// A node as an operation names it. There may be none of that name, and even none that could be called so.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) key: Option<NodeKey>,
+}
+
+/// Which node an operation asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Whose {
+    pub(crate) node: Place,
+    /// It decides alone, whatever the name says.
+    pub(crate) id: Option<NodeId>,
 }
 
 /// What an operation wants of a pair.
@@ -43,12 +63,15 @@ pub(crate) enum PairWish {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Pair(Bytes, PairWish),
-    Node(Wish, Box<Node>),
-    Service(Wish, NodeKey, Box<ServiceBody>),
-    Check(Wish, NodeKey, Box<CatalogCheck>),
+    FindNode(Whose),
+    Node(Change, Box<WriteNode>),
+    Service(Wish, Place, Box<ServiceBody>),
+    Check(Wish, Place, Box<CatalogCheck>),
     EndSession(EndSession),
     /// It wants nothing.
     Nothing,
+    /// It cannot be done, for this reason.
+    Failing(String),
 }
 
 /// What an operation found or made.
@@ -139,11 +162,13 @@ impl Transact {
 fn run(steps: &mut Steps<'_>, op: &Op, seen: &mut Told) -> Result<(), String> {
     match op {
         Op::Pair(key, wish) => pair(steps, key, wish, seen),
-        Op::Node(wish, node) => on_a_node(steps, *wish, node, seen),
-        Op::Service(wish, node, body) => service(steps, *wish, node, body, seen),
-        Op::Check(wish, node, body) => check(steps, *wish, node, body, seen),
+        Op::FindNode(whose) => catalog::find_node(steps, whose, seen),
+        Op::Node(change, write) => catalog::node(steps, *change, write, seen),
+        Op::Service(wish, node, body) => catalog::service(steps, *wish, node, body, seen),
+        Op::Check(wish, node, body) => catalog::check(steps, *wish, node, body, seen),
         Op::EndSession(end) => take(steps, end),
         Op::Nothing => Ok(()),
+        Op::Failing(why) => Err(why.clone()),
     }
 }
 
@@ -223,148 +248,4 @@ fn pair(steps: &mut Steps<'_>, key: &Bytes, wish: &PairWish, seen: &mut Told) ->
         PairWish::CheckNotExists => {}
     }
     Ok(())
-}
-
-/// Whether something at `is` may be touched by a wish.
-fn is_stale(wish: Wish, is: u64) -> bool {
-    match wish {
-        Wish::Cas(index) | Wish::DeleteCas(index) => index != is,
-        Wish::Get | Wish::Set | Wish::Delete => false,
-    }
-}
-
-fn on_a_node(steps: &mut Steps<'_>, wish: Wish, node: &Node, seen: &mut Told) -> Result<(), String> {
-    let name = node.key.node.as_str();
-    let facts = |at: &Snapshot| at.node(&node.key).map(|view| view.facts.clone());
-    let before = facts(steps.so_far());
-    let is = before.as_ref().and_then(|facts| facts.node.as_ref()).map_or(0, |node| node.modified.0);
-    match wish {
-        Wish::Get => match before {
-            Some(facts) => seen.push(Seen::Node(facts)),
-            None => return Err(format!("node {name:?} doesn't exist")),
-        },
-        Wish::Set | Wish::Cas(_) => {
-            if is_stale(wish, is) {
-                return Err(format!("failed to set node {name:?}, index is stale"));
-            }
-            take(steps, &switchboard_registry::plan::PutNode { node: node.clone() })?;
-            seen.extend(facts(steps.so_far()).map(Seen::Node));
-        }
-        Wish::Delete | Wish::DeleteCas(_) => {
-            if is_stale(wish, is) {
-                return Err(format!("failed to delete node {name:?}, index is stale"));
-            }
-            if before.is_some() {
-                take(steps, &DeleteNode { key: node.key.clone(), with_instances: true })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn registered_node(at: &Snapshot, key: &NodeKey) -> Result<Node, String> {
-    let node = at.node(key).and_then(|view| view.facts.node.as_ref());
-    Ok(node.ok_or("Missing node registration")?.value.clone())
-}
-
-fn service(
-    steps: &mut Steps<'_>,
-    wish: Wish,
-    node: &NodeKey,
-    body: &ServiceBody,
-    seen: &mut Told,
-) -> Result<(), String> {
-    let id = if body.id.is_empty() { &body.service } else { &body.id };
-    let find = |at: &Snapshot| on_node(at, Some(node), id).and_then(|key| at.instance(key)).cloned();
-    let before = find(steps.so_far());
-    let is = before.as_ref().map_or(0, |view| view.instance.modified.0);
-    let place = format!("service {id:?} on node {:?}", node.node.as_str());
-    match wish {
-        Wish::Get => match before {
-            Some(view) => seen.push(Seen::Service(view)),
-            None => return Err(format!("{place} doesn't exist")),
-        },
-        Wish::Set | Wish::Cas(_) => {
-            let node = registered_node(steps.so_far(), node)?;
-            if is_stale(wish, is) {
-                return Err(format!("failed to set {place}, index is stale"));
-            }
-            let given =
-                Given { node: Some(node.key.node.clone()), node_address: &node.address, by_agent: false };
-            let instance = instance_from_body(&given, body).map_err(|refusal| refusal.text)?;
-            let register = RegisterInCatalog {
-                renamed: None,
-                node: Some(node.clone()),
-                skip_node: true,
-                instance: Some(instance),
-                checks: Vec::new(),
-            };
-            take(steps, &register)?;
-            seen.extend(find(steps.so_far()).map(Seen::Service));
-        }
-        Wish::Delete | Wish::DeleteCas(_) => {
-            if is_stale(wish, is) {
-                return Err(format!("failed to delete {place}, index is stale"));
-            }
-            if let Some(view) = before {
-                take(steps, &Deregister { key: view.key().clone() })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check(
-    steps: &mut Steps<'_>,
-    wish: Wish,
-    node: &NodeKey,
-    body: &CatalogCheck,
-    seen: &mut Told,
-) -> Result<(), String> {
-    let id = if body.check_id.is_empty() { &body.name } else { &body.check_id };
-    let before = find_check(steps.so_far(), node, id).map(|check| check.key.clone());
-    let is = before.as_ref().and_then(|key| steps.so_far().check(key)).map_or(0, |check| check.modified.0);
-    let place = format!("check {id:?} on node {:?}", node.node.as_str());
-    match wish {
-        Wish::Get => match before {
-            Some(key) => seen.extend(seen_check(steps.so_far(), node, &key)),
-            None => return Err(format!("{place} doesn't exist")),
-        },
-        Wish::Set | Wish::Cas(_) => {
-            let record = registered_node(steps.so_far(), node)?;
-            if is_stale(wish, is) {
-                return Err(format!("failed to set {place}, index is stale"));
-            }
-            let check =
-                check_from_catalog(Owner::Node(node.clone()), body).map_err(|refusal| refusal.text)?;
-            let service = Some(body.service_id.clone()).filter(|id| !id.is_empty());
-            let register = RegisterInCatalog {
-                renamed: None,
-                node: Some(record),
-                skip_node: true,
-                instance: None,
-                checks: vec![(service, check)],
-            };
-            take(steps, &register)?;
-            let key = find_check(steps.so_far(), node, id).map(|check| check.key.clone());
-            seen.extend(key.and_then(|key| seen_check(steps.so_far(), node, &key)));
-        }
-        Wish::Delete | Wish::DeleteCas(_) => {
-            if is_stale(wish, is) {
-                return Err(format!("failed to delete {place}, index is stale"));
-            }
-            if let Some(key) = before {
-                take(steps, &DeleteCheck { key })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn seen_check(at: &Snapshot, node: &NodeKey, key: &CheckKey) -> Option<Seen> {
-    let instance = match &key.owner {
-        Owner::Instance(key) => at.instance(key).cloned(),
-        Owner::Node(_) => None,
-    };
-    Some(Seen::Check(node.node.as_str().into(), instance, at.check(key)?.clone()))
 }

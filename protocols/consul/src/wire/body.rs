@@ -1,17 +1,30 @@
 /// A JSON body as Go decodes it: keys compare without case, `null` leaves a field as it is, a key given twice counts
 /// last, and an unknown key is an error, unless the body is `lenient`. What stands after `or` is a second spelling that gives way to the first.
+///
+/// `struct A of B` is what one endpoint takes of a B that several endpoints share.
 macro_rules! go_body {
-    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
-        go_body! { @ refuse $(#[$meta])* struct $name { $($fields)* } }
+    ($(#[$meta:meta])* struct $name:ident of $body:ident { $($fields:tt)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub(crate) struct $name(pub(crate) $body);
+
+        go_body! { @ refuse $name, $body, $name { $($fields)* } }
     };
-    ($(#[$meta:meta])* lenient struct $name:ident { $($fields:tt)* }) => {
-        go_body! { @ skip $(#[$meta])* struct $name { $($fields)* } }
-    };
-    (@ $unknown:ident $(#[$meta:meta])* struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
+    ($(#[$meta:meta])* struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(crate) struct $name { $(pub(crate) $field: $ty,)* }
 
+        go_body! { @ refuse $name, $name, std::convert::identity { $($go $(or $alias)* => $field,)* } }
+    };
+    ($(#[$meta:meta])* lenient struct $name:ident { $($go:literal $(or $alias:literal)* => $field:ident: $ty:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub(crate) struct $name { $(pub(crate) $field: $ty,)* }
+
+        go_body! { @ skip $name, $name, std::convert::identity { $($go $(or $alias)* => $field,)* } }
+    };
+    (@ $unknown:ident $name:ident, $body:ident, $made:path { $($go:literal $(or $alias:literal)* => $field:ident,)* }) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(decoder: D) -> Result<$name, D::Error> {
                 struct Fields;
@@ -24,12 +37,12 @@ macro_rules! go_body {
                     }
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
-                        let mut body = $name::default();
+                        let mut body = $body::default();
                         let mut first_spelling: Vec<&'static str> = Vec::new();
                         while let Some(key) = map.next_key::<String>()? {
                             $(
                                 if key.eq_ignore_ascii_case($go) {
-                                    if let Some(value) = map.next_value::<Option<$ty>>()? {
+                                    if let Some(value) = map.next_value::<Option<_>>()? {
                                         body.$field = value;
                                         first_spelling.push($go);
                                     }
@@ -37,7 +50,7 @@ macro_rules! go_body {
                                 }
                                 $(
                                     if key.eq_ignore_ascii_case($alias) {
-                                        if let Some(value) = map.next_value::<Option<$ty>>()?
+                                        if let Some(value) = map.next_value::<Option<_>>()?
                                             && !first_spelling.contains(&$go)
                                         {
                                             body.$field = value;
@@ -48,7 +61,7 @@ macro_rules! go_body {
                             )*
                             go_body! { @@ $unknown map, key }
                         }
-                        Ok(body)
+                        Ok($made(body))
                     }
                 }
                 decoder.deserialize_map(Fields)

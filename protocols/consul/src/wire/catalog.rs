@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::service::{LocalityBody, ServiceBody};
+use super::service::{CatalogServiceBody, LocalityBody};
 
 go_body! {
     struct CatalogRegister {
@@ -12,7 +12,7 @@ go_body! {
         "Address" => address: String,
         "TaggedAddresses" => tagged_addresses: BTreeMap<String, String>,
         "NodeMeta" => meta: BTreeMap<String, String>,
-        "Service" => service: Option<ServiceBody>,
+        "Service" => service: Option<CatalogServiceBody>,
         "Check" => check: Option<CatalogCheck>,
         "Checks" => checks: Vec<CatalogCheck>,
         "SkipNodeUpdate" => skip_node_update: bool,
@@ -44,6 +44,29 @@ go_body! {
         "Partition" => partition: String,
         "CreateIndex" => create_index: u64,
         "ModifyIndex" => modify_index: u64,
+    }
+}
+
+go_body! {
+    /// The same in a transaction, which is told no times beside the definition.
+    struct TxnCheck of CatalogCheck {
+        "Node" => node,
+        "CheckID" => check_id,
+        "Name" => name,
+        "Status" => status,
+        "Notes" => notes,
+        "Output" => output,
+        "ServiceID" => service_id,
+        "ServiceName" => service_name,
+        "ServiceTags" => service_tags,
+        "Type" => kind,
+        "ExposedPort" => exposed_port,
+        "Definition" => definition,
+        "PeerName" => peer_name,
+        "Namespace" => namespace,
+        "Partition" => partition,
+        "CreateIndex" => create_index,
+        "ModifyIndex" => modify_index,
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Node<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) node: &'a str,
     pub(crate) address: &'a str,
-    pub(crate) datacenter: &'a str,
+    pub(crate) datacenter: Cow<'a, str>,
     pub(crate) tagged_addresses: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     pub(crate) meta: Pairs<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub(crate) struct CatalogRow<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) node: &'a str,
     pub(crate) address: &'a str,
-    pub(crate) datacenter: &'a str,
+    pub(crate) datacenter: Cow<'a, str>,
     pub(crate) tagged_addresses: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     pub(crate) node_meta: Pairs<'a>,
     pub(crate) service_kind: String,
@@ -137,7 +137,7 @@ pub(crate) struct Check<'a> {
     pub(crate) output: Cow<'a, str>,
     #[serde(rename = "ServiceID")]
     pub(crate) service_id: &'a str,
-    pub(crate) service_name: &'a str,
+    pub(crate) service_name: Cow<'a, str>,
     pub(crate) service_tags: List<'a>,
     #[serde(rename = "Type")]
     pub(crate) kind: Cow<'a, str>,
@@ -247,11 +247,45 @@ impl Serialize for Pairs<'_> {
 }
 
 /// Tags as a list that is never null.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct List<'a>(pub(crate) Option<&'a Tags>);
+#[derive(Clone, Debug)]
+pub(crate) struct List<'a>(pub(crate) Option<Cow<'a, Tags>>);
+
+impl<'a> List<'a> {
+    pub(crate) fn of(tags: &'a Tags) -> List<'a> {
+        List(Some(Cow::Borrowed(tags)))
+    }
+}
 
 impl Serialize for List<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.into_iter().flat_map(Tags::iter).map(Arc::as_ref))
+        serializer.collect_seq(self.0.iter().flat_map(|tags| tags.iter()).map(Arc::as_ref))
+    }
+}
+
+/// What an answer that nobody can block on says of itself in its body.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct QueryMeta {
+    pub(crate) index: u64,
+    pub(crate) last_contact: u64,
+    pub(crate) known_leader: bool,
+    pub(crate) consistency_level: &'static str,
+    pub(crate) not_modified: bool,
+    pub(crate) backend: u8,
+    #[serde(rename = "ResultsFilteredByACLs")]
+    pub(crate) results_filtered_by_acls: bool,
+}
+
+impl QueryMeta {
+    pub(crate) fn at(index: u64, consistency_level: &'static str) -> QueryMeta {
+        QueryMeta {
+            index,
+            last_contact: 0,
+            known_leader: true,
+            consistency_level,
+            not_modified: false,
+            backend: 0,
+            results_filtered_by_acls: false,
+        }
     }
 }

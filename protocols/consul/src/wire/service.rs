@@ -2,37 +2,117 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::check::CheckBody;
+use super::check::ServiceCheck;
+
+/// A service to be registered. Which of this may be said depends on where: each endpoint has a decoder of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ServiceBody {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) address: String,
+    pub(crate) tagged_addresses: BTreeMap<String, Address>,
+    pub(crate) meta: BTreeMap<String, String>,
+    pub(crate) port: i64,
+    pub(crate) ports: Vec<PortBody>,
+    pub(crate) socket_path: String,
+    pub(crate) enable_tag_override: bool,
+    pub(crate) weights: Option<WeightsBody>,
+    pub(crate) check: Option<ServiceCheck>,
+    pub(crate) checks: Vec<ServiceCheck>,
+    /// There are no ACLs, so it opens nothing.
+    pub(crate) token: String,
+    pub(crate) proxy: Option<Value>,
+    pub(crate) connect: Option<Value>,
+    pub(crate) locality: Option<LocalityBody>,
+    pub(crate) peer_name: String,
+    pub(crate) namespace: String,
+    pub(crate) partition: String,
+    /// Said back to whoever reads, and only then of any meaning, as are the indexes and the hash.
+    pub(crate) datacenter: String,
+    pub(crate) content_hash: String,
+    pub(crate) create_index: u64,
+    pub(crate) modify_index: u64,
+}
 
 go_body! {
-    /// A service to be registered.
-    struct ServiceBody {
-        "Kind" => kind: String,
-        "ID" => id: String,
-        "Name" => name: String,
-        // What the catalogue calls the name.
-        "Service" => service: String,
-        "Tags" => tags: Vec<String>,
-        "Address" => address: String,
-        "TaggedAddresses" or "tagged_addresses" => tagged_addresses: BTreeMap<String, Address>,
-        "Meta" => meta: BTreeMap<String, String>,
-        "Port" => port: i64,
-        "Ports" => ports: Vec<PortBody>,
-        "SocketPath" => socket_path: String,
-        "EnableTagOverride" or "enable_tag_override" => enable_tag_override: bool,
-        "Weights" => weights: Option<WeightsBody>,
-        "Check" => check: Option<CheckBody>,
-        "Checks" => checks: Vec<CheckBody>,
-        "Token" => token: String,
-        "Proxy" => proxy: Option<Value>,
-        "Connect" => connect: Option<Value>,
-        "Locality" => locality: Option<LocalityBody>,
-        "PeerName" => peer_name: String,
-        "Namespace" => namespace: String,
-        "Partition" => partition: String,
-        "Datacenter" => datacenter: String,
-        "CreateIndex" => create_index: u64,
-        "ModifyIndex" => modify_index: u64,
+    /// As an agent takes it.
+    struct AgentServiceBody of ServiceBody {
+        "Kind" => kind,
+        "ID" => id,
+        "Name" => name,
+        "Tags" => tags,
+        "Address" => address,
+        "TaggedAddresses" or "tagged_addresses" => tagged_addresses,
+        "Meta" => meta,
+        "Port" => port,
+        "Ports" => ports,
+        "SocketPath" => socket_path,
+        "EnableTagOverride" or "enable_tag_override" => enable_tag_override,
+        "Weights" => weights,
+        "Check" => check,
+        "Checks" => checks,
+        "Token" => token,
+        "Proxy" => proxy,
+        "Connect" => connect,
+        "Locality" => locality,
+        "Namespace" => namespace,
+        "Partition" => partition,
+    }
+}
+
+go_body! {
+    /// As the catalogue takes it, which calls its name the service.
+    struct CatalogServiceBody of ServiceBody {
+        "Kind" => kind,
+        "ID" => id,
+        "Service" => name,
+        "Tags" => tags,
+        "Address" => address,
+        "TaggedAddresses" => tagged_addresses,
+        "Meta" => meta,
+        "Port" => port,
+        "Ports" => ports,
+        "SocketPath" => socket_path,
+        "EnableTagOverride" => enable_tag_override,
+        "Weights" => weights,
+        "Proxy" => proxy,
+        "Connect" => connect,
+        "Locality" => locality,
+        "PeerName" => peer_name,
+        "Namespace" => namespace,
+        "Partition" => partition,
+        "CreateIndex" => create_index,
+        "ModifyIndex" => modify_index,
+    }
+}
+
+go_body! {
+    /// As a transaction takes it: in the form in which agents show a service.
+    struct TxnServiceBody of ServiceBody {
+        "Kind" => kind,
+        "ID" => id,
+        "Service" => name,
+        "Tags" => tags,
+        "Meta" => meta,
+        "Port" => port,
+        "Ports" => ports,
+        "Address" => address,
+        "SocketPath" => socket_path,
+        "TaggedAddresses" => tagged_addresses,
+        "Weights" => weights,
+        "EnableTagOverride" => enable_tag_override,
+        "CreateIndex" => create_index,
+        "ModifyIndex" => modify_index,
+        "ContentHash" => content_hash,
+        "Proxy" => proxy,
+        "Connect" => connect,
+        "Locality" => locality,
+        "PeerName" => peer_name,
+        "Namespace" => namespace,
+        "Partition" => partition,
+        "Datacenter" => datacenter,
     }
 }
 

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::catalog::CatalogCheck;
-use super::service::{LocalityBody, ServiceBody};
+use super::catalog::TxnCheck;
+use super::out::QueryMeta;
+use super::service::{LocalityBody, TxnServiceBody};
 
 go_body! {
     /// One operation of a transaction: exactly one of these is meant.
@@ -57,7 +58,7 @@ go_body! {
     struct ServiceOpBody {
         "Verb" => verb: String,
         "Node" => node: String,
-        "Service" => service: ServiceBody,
+        "Service" => service: TxnServiceBody,
         "Namespace" => namespace: String,
         "Partition" => partition: String,
     }
@@ -66,7 +67,7 @@ go_body! {
 go_body! {
     struct CheckOpBody {
         "Verb" => verb: String,
-        "Check" => check: CatalogCheck,
+        "Check" => check: TxnCheck,
     }
 }
 
@@ -104,19 +105,5 @@ pub(crate) struct TxnAnswer {
     pub(crate) results: Option<Vec<Value>>,
     pub(crate) errors: Option<Vec<OpError>>,
     #[serde(flatten)]
-    pub(crate) read: Option<ReadMeta>,
-}
-
-/// What an answer says of itself when nothing was to be written.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ReadMeta {
-    pub(crate) index: u64,
-    pub(crate) last_contact: u64,
-    pub(crate) known_leader: bool,
-    pub(crate) consistency_level: &'static str,
-    pub(crate) not_modified: bool,
-    pub(crate) backend: u8,
-    #[serde(rename = "ResultsFilteredByACLs")]
-    pub(crate) results_filtered_by_acls: bool,
+    pub(crate) read: Option<QueryMeta>,
 }

@@ -158,7 +158,10 @@ async fn what_consuls_own_pages_ask_for() {
     assert_eq!(world.get("/v1/internal/ui/node/here").await.ok(), nodes[0]);
     let missing = world.get("/v1/internal/ui/node/nobody").await;
     assert_eq!((missing.status, missing.text()), (StatusCode::NOT_FOUND, ""));
-    assert_eq!(world.get("/v1/internal/ui/nodes?filter=Node==here").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        world.get("/v1/internal/ui/node/here?filter=Node==here").await.status,
+        StatusCode::BAD_REQUEST
+    );
     let overview = world.get("/v1/internal/ui/catalog-overview").await.ok();
     let web = json!({ "Name": "web", "Total": 2, "Passing": 1, "Warning": 0, "Critical": 1 });
     assert!(overview["Services"].as_array().unwrap().contains(&web), "{overview}");

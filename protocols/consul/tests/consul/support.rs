@@ -108,9 +108,13 @@ impl World {
 
     /// An answer whose body is read as it comes.
     pub(crate) async fn stream(&self, path: &str) -> Response<Incoming> {
+        self.stream_with(path, "accept", "*/*").await
+    }
+
+    pub(crate) async fn stream_with(&self, path: &str, header: &str, value: &str) -> Response<Incoming> {
         let uri = format!("http://{}{path}", self.address);
-        let response =
-            self.client.request(Request::builder().uri(uri).body(Full::default()).unwrap()).await.unwrap();
+        let request = Request::builder().uri(uri).header(header, value).body(Full::default()).unwrap();
+        let response = self.client.request(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response
     }

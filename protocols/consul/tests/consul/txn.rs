@@ -206,3 +206,108 @@ async fn trees_told_again_and_again_come_to_an_end() {
     assert_eq!(world.registry.head(), head);
     assert_eq!(world.txn(&json!([kv("get-tree", "tree/")])).await.status, StatusCode::OK);
 }
+
+fn node(verb: &str, node: &Value) -> Value {
+    json!({"Node": {"Verb": verb, "Node": node}})
+}
+
+/// A transaction once made a second node of one id, where `catalog/register` renames it.
+#[tokio::test]
+async fn a_node_of_a_known_id_and_another_name_is_renamed() {
+    let world = world().await;
+    let id = "11111111-2222-3333-4444-555555555555";
+    let old = json!({"ID": id, "Node": "old", "Address": "10.0.0.1"});
+    world.txn(&json!([node("set", &old)])).await.ok();
+    let service = r#"{"Node":"old","SkipNodeUpdate":true,"Service":{"Service":"web"}}"#;
+    assert_eq!(world.put("/v1/catalog/register", service).await.text(), "true");
+    let new = json!({"ID": id, "Node": "new", "Address": "10.0.0.2"});
+    let answer = world.txn(&json!([node("set", &new)])).await.ok();
+    assert_eq!(answer["Results"][0]["Node"]["Node"], "new");
+    assert_eq!(world.get("/v1/catalog/node/old").await.text(), "null");
+    assert_eq!(world.get("/v1/catalog/node/new").await.ok()["Services"], json!({}));
+    assert_eq!(world.get("/v1/catalog/service/web").await.ok(), json!([]), "it goes with all on it");
+
+    // By its id alone, and by its id whatever the name is.
+    for by in [json!({"ID": id}), json!({"ID": id, "Node": "other"})] {
+        let answer = world.txn(&json!([node("get", &by)])).await.ok();
+        assert_eq!(answer["Results"][0]["Node"]["Node"], "new", "{by}");
+    }
+    let other = json!({"ID": "11111111-2222-3333-4444-666666666666", "Node": "new"});
+    let answer = world.txn(&json!([node("get", &other)])).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT, "{:?}", answer.body);
+    let own = json!({"ID": world.get("/v1/agent/self").await.ok()["Config"]["NodeID"], "Node": "thief"});
+    assert_eq!(world.txn(&json!([node("set", &own)])).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_name_whose_agent_is_there_is_taken() {
+    let world = world().await;
+    let id = |n: u8| format!("21111111-2222-3333-4444-00000000000{n}");
+    let register = async |name: &str, n: u8, status: &str| {
+        let check = json!({"CheckID": "serfHealth", "Name": "s", "Status": status});
+        let body = json!({"Node": name, "ID": id(n), "Address": "10.0.0.1", "Check": check});
+        world.put("/v1/catalog/register", body.to_string()).await
+    };
+    assert_eq!(register("n1", 1, "passing").await.text(), "true");
+    assert_eq!(
+        register("n1", 2, "passing").await.text(),
+        format!(
+            "failed inserting node: Error while renaming Node ID: \"{}\": Node name n1 is reserved by node {} with name n1 (10.0.0.1)",
+            id(2),
+            id(1)
+        )
+    );
+    assert_eq!(register("n2", 3, "critical").await.text(), "true");
+    assert_eq!(register("n2", 4, "critical").await.text(), "true", "nobody is there");
+    assert_eq!(world.get("/v1/catalog/node/n2").await.ok()["Node"]["ID"], json!(id(4)));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_operation_is_said_of_that_one() {
+    let world = world().await;
+    world.txn(&json!([node("set", &json!({"Node": "n1", "Address": "10.0.0.1"}))])).await.ok();
+    let service = |verb: &str, node: &str, body: Value| json!({"Service": {"Verb": verb, "Node": node, "Service": body}});
+    let check = |verb: &str, body: Value| json!({"Check": {"Verb": verb, "Check": body}});
+    let no_value = "index error: object is missing a value for this index";
+    for (op, what) in [
+        (node("set", &json!({})), "Must provide node".to_owned()),
+        (node("delete", &json!({})), "Must provide node".to_owned()),
+        (node("get", &json!({})), "node \"\" doesn't exist".to_owned()),
+        (
+            node("set", &json!({"Node": "a", "ID": "xx"})),
+            "Bad node ID: uuid string is wrong length".to_owned(),
+        ),
+        (node("odd", &json!({"Node": "a"})), "unknown Node verb \"odd\"".to_owned()),
+        (service("set", "", json!({"Service": "x"})), "Missing node registration".to_owned()),
+        (service("get", "", json!({"Service": "x"})), "service \"\" on node \"\" doesn't exist".to_owned()),
+        (
+            service("get", "n1", json!({"Service": "x"})),
+            "service \"\" on node \"n1\" doesn't exist".to_owned(),
+        ),
+        (check("set", json!({"Name": "c"})), format!("failed health check lookup: {no_value}")),
+        (check("get", json!({"Name": "c", "Node": "n1"})), format!("failed check lookup: {no_value}")),
+        (check("delete", json!({"Name": "c"})), format!("check lookup failed: {no_value}")),
+    ] {
+        let answer = world.txn(&json!([kv("get-tree", "a"), op])).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{op}: {:?}", answer.body);
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["Errors"], json!([{"OpIndex": 1, "What": what}]), "{op}");
+    }
+    assert_eq!(
+        world.txn(&json!([service("delete", "", json!({"Service": "x"}))])).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_node_may_be_elsewhere_and_nowhere() {
+    let world = world().await;
+    let wish = json!({"Node": "far", "Address": "", "Datacenter": "dc9"});
+    let told = world.txn(&json!([node("set", &wish)])).await.ok()["Results"][0]["Node"].clone();
+    assert_eq!((&told["Address"], &told["Datacenter"]), (&json!(""), &json!("dc9")));
+    let told = world.get("/v1/catalog/node/far").await.ok()["Node"].clone();
+    assert_eq!((&told["Address"], &told["Datacenter"]), (&json!(""), &json!("dc9")));
+    let here = json!({"Node": "near", "Address": "10.0.0.1", "Datacenter": "dc1"});
+    let told = world.txn(&json!([node("set", &here)])).await.ok();
+    assert_eq!(told["Results"][0]["Node"]["Datacenter"], "dc1");
+}

@@ -10,9 +10,7 @@ pub(crate) enum Transport {
 }
 
 /// Bytes of a datagram that everyone takes.
-pub(crate) const EVERYONE: u16 = 512;
-/// Answers in a small datagram, whatever is configured.
-const MOST_IN_SMALL: usize = 8;
+pub(crate) const EVERYONE: u16 = Config::LEAST_BYTES;
 /// Over TCP: bytes, answers, and answers that bring others along.
 const TCP_BYTES: usize = 65_523;
 const TCP_ANSWERS: usize = 4096;
@@ -39,7 +37,7 @@ pub(crate) fn write(
     let flags = Flags { authoritative: true, recursion: !config.recursors.is_empty() };
     Reply::to(query, out)
         .network_matters(answer.for_network)
-        .largest(config.udp_bytes.max(EVERYONE))
+        .largest(config.udp_bytes)
         .in_domain(domain)
         .flags(flags)
         .rcode(answer.rcode)
@@ -66,7 +64,7 @@ fn bounds(query: &Query<'_>, transport: Transport, config: &Config) -> Bounds {
             let asked = query.edns.map_or(0, |edns| edns.size);
             let bytes = most_bytes(query, transport, config);
             let answers = match asked <= EVERYONE {
-                true => config.udp_answer_limit.clamp(1, MOST_IN_SMALL),
+                true => config.udp_answer_limit,
                 false => TCP_ANSWERS,
             };
             Bounds { bytes: usize::from(bytes), answers, truncate: config.enable_truncate }

@@ -20,7 +20,7 @@ pub(crate) struct Own {
 pub(super) const VIRTUAL_NODE: &str = "switchboard";
 
 /// The service that servers are instances of, for whoever registers them.
-const SERVERS: &str = "consul";
+pub(super) const SERVERS: &str = "consul";
 const MOST_SERVERS: usize = 3;
 
 impl Ground<'_> {

@@ -55,7 +55,7 @@ const DEEPEST: usize = 3;
 
 impl State {
     pub(super) fn new(config: Config, zones: Vec<Zone>, own: Own, context: Context, meters: Meters) -> State {
-        let waiting = Arc::new(Semaphore::new(config.waiting.min(Semaphore::MAX_PERMITS)));
+        let waiting = Arc::new(Semaphore::new(config.waiting));
         let recursors = Recursors::new(&config);
         State { config, zones, own, context, meters, reverse: Reverse::default(), recursors, waiting }
     }

@@ -30,7 +30,9 @@ impl Scheme for Consul {
             }
             (None, None) => return self.without_kind(labels),
         };
-        if !self.is_here(after) {
+        // An address is spelled out in its name, and is the same from everywhere.
+        let is_spelled_out = kind == "addr" && after.len() < 3;
+        if !self.is_here(after) && !is_spelled_out {
             return Subject::Nothing;
         }
         match (kind, before) {
@@ -40,6 +42,7 @@ impl Scheme for Consul {
                 Some(node) => Subject::Node { namespace: DEFAULT_NAMESPACE, node },
                 None => Subject::Nothing,
             },
+            ("addr", [digits]) if !matches!(digits.len(), 8 | 32) => Subject::Empty,
             ("addr", [digits]) => from_hex(digits).map_or(Subject::Nothing, Subject::Address),
             ("query", parts) => query(parts),
             // The mesh's names: there is no mesh.
@@ -181,7 +184,9 @@ mod tests {
             ("n1.example.com.node.dc1", "node n1.example.com"),
             ("c0a80164.addr.dc1", "address 192.168.1.100"),
             ("c0a80164.addr", "address 192.168.1.100"),
-            ("c0a8016.addr.dc1", "Nothing"),
+            ("c0a80164.addr.dc2", "address 192.168.1.100"),
+            ("c0a8016.addr.dc1", "Empty"),
+            ("c0a8016g.addr.dc1", "Nothing"),
             ("a.c0a80164.addr.dc1", "Nothing"),
             ("near.query", "set near"),
             ("near.by.query.dc1", "set near.by"),

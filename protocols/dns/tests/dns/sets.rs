@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_facade::{Asker, NamedSet, NamedSetSource};
-use switchboard_registry::Snapshot;
+use switchboard_registry::{InstanceView, Snapshot};
 
 use crate::dns::names::{EMPTY, NONE};
 use crate::dns::support::{answers, query, some, world, world_with};
@@ -20,8 +20,10 @@ impl NamedSetSource for Sets {
         instances.reverse();
         match name {
             "nearest" | "near.by" => {
-                Some(NamedSet { instances, ttl: Some(Duration::from_secs(4)), in_order: true })
+                let (service, ttl) = ("web".to_owned(), Some(Duration::from_secs(4)));
+                Some(NamedSet { instances, service, ttl, in_order: true })
             }
+            "web-as-always" => Some(NamedSet { instances, service: "web".to_owned(), ..NamedSet::default() }),
             "nobody" => Some(NamedSet::default()),
             "there" => {
                 let (network, length) = asker.network?;
@@ -31,6 +33,37 @@ impl NamedSetSource for Sets {
             _ => None,
         }
     }
+
+    fn itself(&self, at: &Snapshot) -> Option<Arc<InstanceView>> {
+        at.service("default", "web")?.instances().next().cloned()
+    }
+}
+
+/// A set that says nothing of it was told not to be kept at all.
+#[tokio::test]
+async fn without_a_lifetime_of_its_own_a_set_has_that_of_its_service() {
+    let world = world_with("service_ttl = { web = '9s' }").await;
+    world.sets.publish(Arc::new(Sets));
+    world.register(some("web", "10.0.0.1")).await;
+    for (name, ttl) in [("web-as-always", 9), ("nearest", 4)] {
+        assert_eq!(world.ask(&format!("{name}.query.consul A")).await.answers[0].ttl, ttl, "{name}");
+    }
+}
+
+/// Consul's clients look for `consul` to learn where its servers are.
+#[tokio::test]
+async fn this_registry_is_a_service() {
+    let world = world().await;
+    world.register(some("web", "10.0.0.1")).await;
+    world.check("consul.service.consul A", NONE).await;
+    world.sets.publish(Arc::new(Sets));
+    for name in ["consul.service.consul A", "CONSUL.service.dc1.consul A"] {
+        assert_eq!(answers(&world.ask(name).await), ["10.0.0.1"], "{name}");
+    }
+    let said = answers(&world.ask("consul.service.consul SRV").await);
+    assert_eq!(said, ["1 1 80 0a000001.addr.dc1.consul."]);
+    world.check("consul.service.consul AAAA", EMPTY).await;
+    world.check("v1.consul.service.consul A", NONE).await;
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ fn json_and_hcl_in_either_spelling_say_the_same() {
     assert!(service.enable_tag_override);
     assert_eq!(service.meta.get("some_key").map(String::as_str), Some("x"));
     assert!(service.tagged_addresses.contains_key("lan_ipv4"));
-    let check = service.check.as_ref().unwrap();
+    let check = &service.check.as_ref().unwrap().0;
     assert_eq!((check.failures_before_critical, check.tls_skip_verify), (3, true));
     let camel = ARTICLE
         .replace("enable_tag_override", "EnableTagOverride")
