@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use switchboard::{GrpcChannel, Native, Query, Registrar, Registration};
+use switchboard::{GrpcChannel, Native, Registrar, Registration};
 use tokio::net::TcpListener;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
@@ -34,8 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registrar = Registrar::start(registry.clone(), Registration::new("health", "127.0.0.1", port)?);
     registrar.registered().await;
 
-    let channel = GrpcChannel::new(&registry.source(), &Query::service("health")?)?;
-    let mut client = HealthClient::new(channel);
+    let target = format!("{}/health", url.replace("http://", "switchboard://"));
+    let mut client = HealthClient::new(GrpcChannel::to(&target)?);
     let ask = HealthCheckRequest { service: String::new() };
     println!("unary: {:?}", client.check(ask.clone()).await?.into_inner());
     let mut stream = client.watch(ask).await?.into_inner();

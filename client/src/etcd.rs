@@ -41,8 +41,8 @@ pub struct Etcd {
     name: Arc<str>,
     prefix: Arc<str>,
     form: EtcdForm,
-    /// The lease of each registration made here.
-    leases: Arc<Mutex<HashMap<String, i64>>>,
+    /// The lease of each registration made here, and before it those that may still be about.
+    leases: Arc<Mutex<HashMap<String, Vec<i64>>>>,
 }
 
 impl Etcd {
@@ -87,6 +87,28 @@ impl Etcd {
     }
 
     /// What a key says. One that makes no sense is left out and said; the others are served.
+    fn remember(&self, key: &str, lease: i64) {
+        /// Of registrations that came to nothing; their leases end by themselves.
+        const MOST: usize = 8;
+        let mut all = self.leases.lock();
+        let leases = all.entry(key.to_owned()).or_default();
+        if leases.len() >= MOST {
+            leases.remove(0);
+        }
+        leases.push(lease);
+    }
+
+    /// All leases but the one that is kept.
+    fn forget(&self, key: &str, kept: Option<i64>) -> Vec<i64> {
+        let mut all = self.leases.lock();
+        let mut leases = all.remove(key).unwrap_or_default();
+        if let Some(kept) = kept {
+            leases.retain(|lease| *lease != kept);
+            all.insert(key.to_owned(), vec![kept]);
+        }
+        leases
+    }
+
     fn read(&self, query: &Query, folder: &str, entry: &KeyValue) -> Option<Instance> {
         let read = || -> Result<Instance, Rejection> {
             let key =
@@ -175,9 +197,10 @@ impl Registry for Etcd {
         // Whole seconds are all that etcd knows; a part of one would otherwise be lost.
         let seconds = i64::try_from(registration.ttl.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
         let lease = self.rpc.grant(seconds).await?;
+        // Written down before anything else is waited for: whoever gives up waiting here leaves by it.
+        self.remember(&key, lease);
         self.rpc.put(&key, &value, lease).await?;
-        let before = self.leases.lock().insert(key, lease);
-        if let Some(before) = before {
+        for before in self.forget(&key, Some(lease)) {
             // It may be gone already.
             let _ = self.rpc.revoke(before).await;
         }
@@ -186,7 +209,7 @@ impl Registry for Etcd {
 
     async fn renew(&self, registration: &Registration) -> Result<(), RegistryError> {
         let key = self.key(registration);
-        let Some(lease) = self.leases.lock().get(&key).copied() else {
+        let Some(lease) = self.leases.lock().get(&key).and_then(|leases| leases.last().copied()) else {
             return Err(RegistryError::unknown("no lease was granted"));
         };
         if !self.rpc.keep_alive(lease).await? {
@@ -208,11 +231,11 @@ impl Registry for Etcd {
     async fn deregister(&self, registration: &Registration) -> Result<(), RegistryError> {
         let key = self.key(registration);
         self.rpc.delete(&key).await?;
-        let lease = self.leases.lock().remove(&key);
-        if let Some(lease) = lease {
-            self.rpc.revoke(lease).await?;
+        let mut done = Ok(());
+        for lease in self.forget(&key, None) {
+            done = done.and(self.rpc.revoke(lease).await);
         }
-        Ok(())
+        Ok(done?)
     }
 
     fn afresh(&self) -> Arc<dyn Registry> {

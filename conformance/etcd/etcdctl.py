@@ -1,4 +1,4 @@
-"""etcdctl 3.7.3, unmodified: every subcommand that asks a server something. Those of auth are in their own driver."""
+"""etcdctl 3.7.3, unmodified: every subcommand that asks a server something."""
 
 import json
 import os
@@ -233,6 +233,41 @@ def elsewhere():
     equal(said("get", "/services/by-ctl/1", "--print-value-only"), "10.1.2.3:4", "instance")
 
 
+def users():
+    """Ends with access control switched off again."""
+    root = ["--user", "root:secret"]
+    equal(said("user", "add", "root:secret"), "User root created", "root")
+    equal(said("user", "add", "reader", "--new-user-password", "pass"), "User reader created", "reader")
+    equal(said("user", "add", "nopass", "--no-password"), "User nopass created", "without a password")
+    equal(said("user", "list").split(), ["nopass", "reader", "root"], "users")
+    equal(said("role", "add", "root"), "Role root created", "role of root")
+    equal(said("role", "add", "reads"), "Role reads created", "role")
+    equal(said("role", "grant-permission", "--prefix", "reads", "read", "u/"), "Role reads updated", "permission")
+    equal(said("role", "list").split(), ["reads", "root"], "roles")
+    assert "prefix u/" in said("role", "get", "reads"), said("role", "get", "reads")
+    said("user", "grant-role", "root", "root")
+    said("user", "grant-role", "reader", "reads")
+    assert "reads" in said("user", "get", "reader", "--detail"), "user"
+    equal(said("user", "passwd", "reader", "--interactive=false", stdin="other"), "Password updated", "password")
+    said("put", "u/a", "1")
+    equal(said("auth", "enable"), "Authentication Enabled", "on")
+    try:
+        reader = ["--user", "reader:other"]
+        equal(said(*reader, "get", "u/a", "--print-value-only"), "1", "read")
+        assert "permission denied" in refused(*reader, "put", "u/a", "2"), "written"
+        assert "invalid user ID or password" in refused("--user", "reader:pass", "get", "u/a"), "old password"
+        assert "user name is empty" in refused("get", "u/a"), "nobody"
+        assert "Authentication Status: true" in said(*root, "auth", "status"), "status"
+        said(*root, "role", "revoke-permission", "--prefix", "reads", "u/")
+        assert "permission denied" in refused(*reader, "get", "u/a"), "revoked"
+        said(*root, "user", "revoke-role", "reader", "reads")
+    finally:
+        equal(said(*root, "auth", "disable"), "Authentication Disabled", "off")
+    equal(said("user", "delete", "reader"), "User reader deleted", "deleted")
+    equal(said("role", "delete", "reads"), "Role reads deleted", "deleted")
+    assert "user name not found" in refused("user", "get", "reader")
+
+
 def performance(load):
     words = said("check", "perf", "--load", load, patience=300)
     assert "PASS" in words.splitlines()[-1], words
@@ -258,6 +293,7 @@ check("member, move-leader", members)
 check("compaction, defrag, alarm; snapshot and downgrade are refused", maintenance)
 check("make-mirror", mirror)
 check("version, completion, options, keys that are instances", elsewhere)
+check("user, role, auth", users)
 if FULL:
     check("check perf --load=s", performance, "s")
     check("check perf --load=m", performance, "m")

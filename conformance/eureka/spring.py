@@ -1,5 +1,8 @@
-"""Programs of Spring's and Netflix's users, unmodified: a Spring Boot application, Spring Cloud Gateway, and Netflix's client."""
+"""Programs of Spring's and Netflix's users, unmodified: a Spring Boot application, Spring Cloud Gateway, and Netflix's client.
 
+Our own gateway stands beside Spring's and has to give the same answers."""
+
+import base64
 import contextlib
 import http.server
 import os
@@ -20,6 +23,16 @@ EUREKA = os.environ["SWITCHBOARD_EUREKA_URL"]
 SCRATCH = Path(os.environ["SWITCHBOARD_CONFORMANCE_DIR"])
 PATIENCE = 60
 NAMES = ["a Spring application", "Spring Cloud Gateway", "Netflix's client"]
+# How they are registered whom both gateways have to find.
+THROUGH = ["through-consul", "through-etcd", "through-native", "through-eureka"]
+# What is asked of each of them, by both gateways. No name comes twice in a query: Spring's puts its values side by side, and we
+# pass a query on as it came.
+ASKED = [
+    ("GET", ""), ("GET", "/"), ("GET", "/hello"), ("GET", "/a/b/c/"), ("GET", "/a%20b?x=1&y=%2F&z="), ("GET", "/%C3%BC"),
+    ("HEAD", "/hello"), ("POST", "/orders?id=7"), ("PUT", "/orders/7"), ("PATCH", "/orders/7"), ("DELETE", "/orders/7"),
+    ("OPTIONS", "/orders"), ("GET", "/status/201"), ("GET", "/status/204"), ("GET", "/status/302"), ("GET", "/status/404"),
+    ("GET", "/status/418"), ("GET", "/status/500"), ("GET", "/status/503"),
+]
 
 
 def client(url):
@@ -28,6 +41,8 @@ def client(url):
 
 native, consul = client(os.environ["SWITCHBOARD_URL"]), client(os.environ["SWITCHBOARD_CONSUL_URL"])
 eureka = client(EUREKA + "/eureka/")
+etcd = client("http://" + os.environ["SWITCHBOARD_ETCD"])
+ours = client(os.environ["SWITCHBOARD_GATEWAY_URL"])
 
 
 def until(what, found):
@@ -44,11 +59,23 @@ def until(what, found):
 
 class Backend(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        said = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
         body = f"{self.server.named} at {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.command not in ("GET", "HEAD"):
+            body = f"{self.server.named} at {self.path}: {self.command} {said}".encode()
+        self.send_response(status)
+        self.send_header("X-Said", f"{self.command} {self.server.named}")
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
+        if status != 204:
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD" and status != 204:
+            self.wfile.write(body)
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET
 
     def log_message(self, *_):
         pass
@@ -69,6 +96,19 @@ def register_elsewhere():
     equal(consul.put("/v1/agent/service/register", json=body).status_code, 200, "by Consul")
     body = {"service": "by-native", "host": "10.4.0.1", "port": 8080}
     equal(native.post("/v1/register", json=body).status_code, 200, "by the native API")
+    ports = {name: backend(name) for name in THROUGH}
+    body = {"ID": "c1", "Name": "through-consul", "Address": "127.0.0.1", "Port": ports["through-consul"]}
+    equal(consul.put("/v1/agent/service/register", json=body).status_code, 200, "by Consul")
+    pair = {"key": "/services/through-etcd/e1", "value": f"127.0.0.1:{ports['through-etcd']}"}
+    pair = {name: base64.b64encode(text.encode()).decode() for name, text in pair.items()}
+    equal(etcd.post("/v3/kv/put", json=pair).status_code, 200, "by a key of etcd")
+    body = {"service": "through-native", "host": "127.0.0.1", "port": ports["through-native"]}
+    equal(native.post("/v1/register", json=body).status_code, 200, "by the native API")
+    body = {
+        "instanceId": "r1", "hostName": "127.0.0.1", "app": "THROUGH-EUREKA", "ipAddr": "127.0.0.1", "vipAddress": "through-eureka",
+        "port": {"$": ports["through-eureka"], "@enabled": "true"}, "status": "UP", "dataCenterInfo": {"name": "MyOwn"},
+    }
+    equal(eureka.post("apps/THROUGH-EUREKA", json={"instance": body}).status_code, 204, "by Eureka")
 
 
 def start(place, name, port, *more):
@@ -140,6 +180,39 @@ def gateway_routes(gateway, port):
     equal(at.get("/nobody/hello").status_code, 404, "nobody")
 
 
+def said(at, method, path):
+    """What a client is told: not in which order, nor by whom it was sent on."""
+    body = "a body" if method in ("POST", "PUT", "PATCH") else None
+    answer = at.request(method, path, content=body)
+    heads = {name: answer.headers.get(name) for name in ("content-type", "content-length", "location", "x-said")}
+    return answer.status_code, heads, answer.text
+
+
+def gateways_alike(name, port):
+    theirs = client(f"http://127.0.0.1:{port}")
+    until("Spring's gateway has heard of it", lambda: theirs.get(f"/{name}/hello").status_code == 200)
+    for method, path in ASKED:
+        expected = said(theirs, method, f"/{name}{path}")
+        if expected[0] == 200:
+            equal((name in expected[1]["x-said"], expected[1]["x-said"].split()[0]), (True, method), "who answers Spring's")
+        equal(said(ours, method, f"/{name}{path}"), expected, f"{method} {path!r}")
+
+
+def gateways_balance_alike(port):
+    """Both go to both instances, and to those that are in service only."""
+    theirs = client(f"http://127.0.0.1:{port}")
+    for out in (None, "user-1", None):
+        if out:
+            consul.put(f"/v1/agent/service/maintenance/{out}?enable=true")
+        else:
+            consul.put("/v1/agent/service/maintenance/user-1?enable=false")
+        expected = {"the one by the native API at /hello"} | (set() if out else {"the one by Consul at /hello"})
+        for who, at in (("Spring's", theirs), ("ours", ours)):
+            until(f"{who} goes to {expected}", lambda at=at: {at.get("/user-service/hello").text for _ in range(8)} == expected)
+    for who, at in (("Spring's", theirs), ("ours", ours)):
+        equal(at.get("/nobody/hello").status_code, 404, f"{who} of nobody")
+
+
 def stops(program, app):
     program.stop()
     equal(statuses(app), [], "after it has stopped")
@@ -174,6 +247,9 @@ def main():
         check("a Spring application registers and renews", app_registers, app, app_port)
         check("a Spring application discovers what other protocols registered", app_discovers, app_port)
         check("Spring Cloud Gateway routes to what other protocols registered", gateway_routes, gateway, gateway_port)
+        for name in THROUGH:
+            check(f"our gateway answers as Spring's does: {name}", gateways_alike, name, gateway_port)
+        check("our gateway balances between the same instances", gateways_balance_alike, gateway_port)
         bare(place)
         check("a Spring application deregisters when it stops", stops, app, "SPRING-APP")
         check("Spring Cloud Gateway deregisters when it stops", stops, gateway, "SPRING-GATEWAY")

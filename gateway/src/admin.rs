@@ -48,7 +48,8 @@ fn answer(gateway: &Gateway, metrics: &Metrics, request: &Request<Incoming>) -> 
     }
     match request.uri().path() {
         "/" | "/admin" => {
-            said(StatusCode::OK, "text/html; charset=utf-8", page::page(&Status::read(gateway)))
+            let asked = page::Asked::read(request.uri().query());
+            said(StatusCode::OK, "text/html; charset=utf-8", page::page(&Status::read(gateway), &asked))
         }
         "/status.json" | "/admin/status.json" => {
             let text = serde_json::to_string_pretty(&Status::read(gateway)).unwrap_or_default();
@@ -80,7 +81,7 @@ fn said(status: StatusCode, kind: &'static str, text: impl Into<bytes::Bytes>) -
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         "content-security-policy",
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
     );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response

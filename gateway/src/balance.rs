@@ -16,14 +16,14 @@ use crate::services::Endpoint;
 /// What all choosers have in common, and through which they share what is known about instances.
 #[derive(Clone, Debug)]
 pub(crate) struct Bench {
-    policy: Policy,
+    policy: Arc<Policy>,
     ledger: Arc<Ledger>,
     start: Instant,
 }
 
 impl Bench {
     pub(crate) fn new(config: &Config) -> Result<Bench, PolicyError> {
-        let policy = policy(config);
+        let policy = Arc::new(policy(config));
         policy.check()?;
         Ok(Bench { policy, ledger: Arc::new(Ledger::new()), start: Instant::now() })
     }
@@ -34,17 +34,14 @@ impl Bench {
 
     pub(crate) fn chooser(&self) -> Chooser {
         // The policy was checked.
-        Chooser {
-            balancer: Balancer::new(self.policy.clone(), self.ledger.clone()).ok(),
-            bench: self.clone(),
-        }
+        Chooser { balancer: Balancer::new(self.policy.clone(), self.ledger.clone()).ok(), start: self.start }
     }
 }
 
 /// The instances of a service, or of a subset of it, and the choice among them.
 pub(crate) struct Chooser {
     balancer: Option<Balancer<Arc<Endpoint>>>,
-    bench: Bench,
+    start: Instant,
 }
 
 /// An instance that was picked, as long as its request is under way. Dropped: nobody knows how it would have ended.
@@ -61,6 +58,10 @@ impl std::fmt::Debug for Chooser {
 }
 
 impl Chooser {
+    fn now(&self) -> Moment {
+        Moment::after_start(self.start.elapsed())
+    }
+
     pub(crate) fn update(&self, endpoints: &[Arc<Endpoint>]) {
         let Some(balancer) = &self.balancer else { return };
         let set = endpoints.iter().map(|endpoint| {
@@ -73,14 +74,14 @@ impl Chooser {
             };
             (seen, endpoint.clone())
         });
-        balancer.update(set.collect(), self.bench.now());
+        balancer.update(set.collect(), self.now());
     }
 
     pub(crate) fn pick(&self, tried: &[Arc<InstanceKey>]) -> Result<Pick, NoPick> {
         let balancer = self.balancer.as_ref().ok_or(NoPick::Empty)?;
         let request = Request { tried, ..Request::default() };
-        let pick = balancer.pick(&request, self.bench.now(), &mut || fastrand::u64(..))?;
-        Ok(Pick { pick, start: self.bench.start })
+        let pick = balancer.pick(&request, self.now(), &mut || fastrand::u64(..))?;
+        Ok(Pick { pick, start: self.start })
     }
 
     /// Leave to try a request once more.
@@ -89,7 +90,7 @@ impl Chooser {
     }
 
     pub(crate) fn report(&self) -> Vec<Report> {
-        self.balancer.as_ref().map(|balancer| balancer.report(self.bench.now())).unwrap_or_default()
+        self.balancer.as_ref().map(|balancer| balancer.report(self.now())).unwrap_or_default()
     }
 }
 
@@ -106,6 +107,22 @@ impl Pick {
     pub(crate) fn finish(self, outcome: Outcome) {
         self.endpoint().state.ended(outcome);
         self.pick.finish(outcome, Moment::after_start(self.start.elapsed()));
+    }
+}
+
+/// The key of the configuration that a setting of the policy is made of.
+pub(crate) fn key_of(setting: &str) -> &'static str {
+    match setting {
+        "retry.budget" => "retry.budget",
+        "retry.max_attempts" => "retry.attempts",
+        "max_in_flight_per_instance" => "upstream.requests",
+        "ejection.max_share" => "balance.eject.max_share",
+        "ejection.rules.success_rate" => "balance.eject.success_rate",
+        "ejection.rest.base" => "balance.eject.rest",
+        "circuit.rules.success_rate" => "balance.breaker.success_rate",
+        "circuit.rest.base" => "balance.breaker.rest",
+        "panic_threshold" => "balance.panic_threshold",
+        _ => "balance",
     }
 }
 
@@ -163,6 +180,9 @@ mod tests {
         Bench::new(&Config::default()).unwrap();
         let mut config = Config::default();
         config.balance.eject.max_share = 2.0;
-        assert_eq!(Bench::new(&config).unwrap_err().setting, "ejection.max_share");
+        assert_eq!(config.check().unwrap_err().key, "gateway.balance.eject.max_share");
+        let mut config = Config::default();
+        config.upstream.requests = 0;
+        assert_eq!(config.check().unwrap_err().key, "gateway.upstream.requests");
     }
 }

@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use switchboard_facade::{Listen, Span, Tls};
+use switchboard_facade::{ConfigError, Listen, Span, Tls};
 
 /// The section `[gateway]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -409,6 +409,22 @@ impl Default for Limits {
 const ADMIN_PORT: u16 = 7701;
 
 impl Config {
+    /// Names the first setting that makes no sense.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, why: String| ConfigError { key: format!("gateway.{key}"), why };
+        switchboard_model::Name::parse("namespace", &self.namespace)
+            .map_err(|rejection| wrong("namespace", rejection.to_string()))?;
+        if let Some(listen) = self.admin_listen().filter(|listen| !listen.address.ip().is_loopback()) {
+            let address = listen.address;
+            let why =
+                format!("{address} can be reached from other machines, and that page is for this one only");
+            return Err(wrong("admin.listen", why));
+        }
+        crate::balance::Bench::new(self)
+            .map_err(|error| wrong(crate::balance::key_of(error.setting), error.why.to_owned()))?;
+        crate::route::Table::new(self).map(drop)
+    }
+
     pub(crate) fn listen(&self) -> Listen {
         Listen { address: self.listen, insecure: self.insecure, tls: self.tls.clone() }
     }

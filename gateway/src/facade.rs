@@ -16,15 +16,11 @@ use crate::{admin, follow};
 
 /// Binds the listeners.
 pub(crate) fn open(config: Config) -> anyhow::Result<Opened> {
+    config.check()?;
     let listener = Listener::bind("gateway", &config.listen())?;
     let admin = match config.admin_listen() {
         None => None,
         Some(listen) => {
-            anyhow::ensure!(
-                listen.address.ip().is_loopback(),
-                "gateway.admin.listen: {} can be reached from other machines, and that page is for this one only",
-                listen.address
-            );
             let bound = Listener::bind("gateway", &listen);
             Some(bound.with_context(|| format!("the page gateway.admin.listen = \"{}\"", listen.address))?)
         }

@@ -228,6 +228,9 @@ impl Journey<'_> {
             Ok((response, lease)) => {
                 pick.answered();
                 self.gateway.meters.seconds.observe(self.record.started.elapsed().as_secs_f64());
+                if let Some(took) = endpoint.state.first_answer(self.gateway.bench.now()) {
+                    self.gateway.meters.first_answer.observe(took.as_secs_f64());
+                }
                 return Ok(Answer { response, lease, pick, service: service.clone() });
             }
             Err(trouble) => trouble,

@@ -38,7 +38,7 @@ pub const PLUG: Plug = Plug {
     example: config::EXAMPLE,
     effective: |section| {
         let config: Config = from_section("gateway", section)?;
-        route::Table::new(&config)?;
+        config.check()?;
         Ok(to_section(&config))
     },
     open: |section| {

@@ -17,6 +17,7 @@ pub(crate) struct Meters {
     pub(crate) retries: Counter,
     pub(crate) seconds: Histogram,
     pub(crate) propagation: Histogram,
+    pub(crate) first_answer: Histogram,
 }
 
 /// By service: how many of its requests ended how.
@@ -56,6 +57,7 @@ impl Default for Meters {
             retries: Counter::default(),
             seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
             propagation: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            first_answer: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
         }
     }
 }
@@ -77,6 +79,11 @@ impl Meters {
                 "propagation_seconds",
                 "Time from a commit of the registry to routes that follow it",
                 self.propagation.clone(),
+            );
+            registry.register(
+                "first_answer_seconds",
+                "Time from an instance's joining the routes to its first answer",
+                self.first_answer.clone(),
             );
             let by_service =
                 "Requests by service and class of answer; `gateway`: answered by the gateway itself";

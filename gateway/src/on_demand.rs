@@ -75,6 +75,10 @@ impl OnDemand {
         on_demand
     }
 
+    pub(crate) fn source_name(&self) -> &str {
+        self.source.name()
+    }
+
     /// Waits until the source has said something about a service, as long as patience lasts.
     pub(crate) async fn learn(self: &Arc<OnDemand>, name: &str) -> Learned {
         let Some(mut answered) = self.ask(name, false) else { return Learned::Full };

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use switchboard_balance::Moment;
 use switchboard_discover::InstanceSet;
 use switchboard_model::ServiceKey;
 use switchboard_registry::ServiceView;
@@ -94,7 +95,8 @@ impl Services {
     pub(crate) fn update(&self, view: &ServiceView, table: &Table) {
         let name: Arc<str> = view.key.service.folded().into();
         let update = Update::read(&name, view, table.locator());
-        self.take(name, view.key.service.as_str(), update);
+        let joined = self.is_ready().then(|| self.bench.now());
+        self.take(name, view.key.service.as_str(), update, joined);
     }
 
     /// Takes over a service as a source has it now.
@@ -102,10 +104,12 @@ impl Services {
         let name: Arc<str> = service.service.folded().into();
         let update = Update::of_set(&name, set, table.locator());
         let spelled = set.instances.first().map_or(&service.service, |instance| &instance.key.service);
-        self.take(name, spelled.as_str(), update);
+        // What is known of a service at first has been there for nobody knows how long.
+        let joined = self.get(&name).map(|_| self.bench.now());
+        self.take(name, spelled.as_str(), update, joined);
     }
 
-    fn take(&self, name: Arc<str>, registered: &str, update: Update) {
+    fn take(&self, name: Arc<str>, registered: &str, update: Update, joined: Option<Moment>) {
         let _writing = self.writing.lock();
         let known = self.get(&name);
         let service = known.clone().unwrap_or_else(|| {
@@ -114,7 +118,7 @@ impl Services {
         });
         let has_path = |service: &Service| service.exposure().is_some_and(|exposure| exposure.path.is_some());
         let had_path = has_path(&service);
-        service.update(update, &self.dialer);
+        service.update(update, &self.dialer, joined);
         let now_has = has_path(&service);
         if known.is_none() {
             self.by_name.store(Arc::new(self.by_name.load().update(name, service)));

@@ -16,6 +16,8 @@ mod failover;
 mod h2;
 #[path = "gateway/hostile.rs"]
 mod hostile;
+#[path = "gateway/outside.rs"]
+mod outside;
 #[path = "gateway/proxying.rs"]
 mod proxying;
 #[path = "gateway/routing.rs"]

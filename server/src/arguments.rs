@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use switchboard_facade::Span;
 
@@ -161,15 +161,18 @@ pub(crate) struct Over {
         requires = "consul"
     )]
     pub(crate) consul_token: Option<String>,
-    /// etcd, with a key for each instance: PREFIX/SERVICE/ID
+    /// etcd, with a key for each instance: PREFIX/SERVICE/ID; of several addresses, separated by commas, whichever answers
     #[arg(long, value_name = "URL", group = "over")]
     pub(crate) etcd: Option<String>,
-    /// What the keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "/services", requires = "etcd")]
-    pub(crate) etcd_prefix: String,
-    /// What the values are
-    #[arg(long, value_name = "FORM", value_enum, default_value = "json", requires = "etcd")]
-    pub(crate) etcd_values: EtcdValues,
+    /// What the keys begin with [default: /services]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) etcd_prefix: Option<String>,
+    /// Eureka; of several addresses, separated by commas, whichever answers
+    #[arg(long, value_name = "URL", group = "over")]
+    pub(crate) eureka: Option<String>,
+    /// How often to ask Eureka for what changed [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    pub(crate) eureka_every: Option<Span>,
     /// DNS, by SRV records of a name such as '_{service}._tcp.example.com'
     #[arg(long, value_name = "NAME", group = "over")]
     pub(crate) dns_srv: Option<String>,
@@ -185,17 +188,6 @@ pub(crate) struct Over {
     /// A folder to keep what is known in, for a start while the registry is away
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
-}
-
-/// The form of etcd's values.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum EtcdValues {
-    /// {"host":"10.0.0.1","port":80,...}
-    Json,
-    /// 10.0.0.1:80
-    Address,
-    /// {"Addr":"10.0.0.1:80"}
-    GrpcEndpoint,
 }
 
 #[derive(Args)]

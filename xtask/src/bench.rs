@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: the load generator against the release build on this machine.
 //!
 //! `cargo xtask bench consul` puts a real Consul beside it: the program that `CONSUL_BIN` names, or else one that is built
-//! from the modules pinned in `bench/peers`. `cargo xtask bench eureka` puts a real Eureka server beside it: the jar that
+//! from the modules pinned in `bench/peers`. `cargo xtask bench etcd` puts a real etcd beside it in the same way, which
+//! `ETCD_BIN` names. `cargo xtask bench eureka` puts a real Eureka server beside it: the jar that
 //! `EUREKA_JAR` names, or else the one of `conformance/eureka/java`. `cargo xtask bench balance` says what a pick costs
 //! beside tower's.
 
@@ -45,6 +46,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<bool
             if std::env::var_os("COREDNS_BIN").is_none() && coredns.exists() {
                 table.arg("--coredns-binary").arg(coredns);
             }
+            rest
+        }
+        Some((word, rest)) if word == "etcd" => {
+            table.arg("etcd").arg("--etcd-binary").arg(peer(workspace, "etcd", "ETCD_BIN")?);
             rest
         }
         Some((word, rest)) if word == "eureka" => {

@@ -56,34 +56,57 @@ impl Outcome {
     }
 }
 
-/// Threads with a runtime of one thread each: no work is stolen and no task is woken across cores, which costs
-/// the cores it shares with the server less than one runtime over all of them.
+/// Who loads: so many tasks, on so many threads.
+pub(crate) struct Crowd {
+    pub(crate) size: usize,
+    pub(crate) threads: usize,
+    pub(crate) extent: Extent,
+}
+
 pub(crate) fn run(load: &Load, server: &Process) -> Result<Outcome> {
-    let stage = Arc::new(Stage::default());
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..load.threads)
-            .map(|thread| {
-                let stage = Arc::clone(&stage);
-                let share = share_of(load.connections, load.threads, thread);
-                scope.spawn(move || work(load, share, stage))
-            })
-            .collect();
-        let window = conduct(load, &stage, server);
-        stage.phase.store(Stage::OVER, Ordering::Release);
-        let mut total = Tally::new()?;
-        for worker in workers {
-            total.add(worker.join().map_err(|_| anyhow!("a load thread panicked"))??)?;
-        }
-        // A refusal explains a window that did not open better than the window does.
-        if total.failures > 0 {
-            bail!("{} of {} requests failed; first: {}", total.failures, total.asked, total.first_failure);
-        }
-        let (elapsed, server_cpu) = window?;
-        if total.operations == 0 {
-            bail!("nothing was answered");
-        }
-        Ok(Outcome { operations: total.operations, elapsed, latency_us: total.latency_us, server_cpu })
-    })
+    let crowd = Crowd { size: load.connections, threads: load.threads, extent: load.extent };
+    crowd.run(server, |index, turn| converse(load.target, (load.scripts)(index), turn))
+}
+
+impl Crowd {
+    /// Threads with a runtime of one thread each: no work is stolen and no task is woken across cores, which costs
+    /// the cores it shares with the server less than one runtime over all of them.
+    pub(crate) fn run<F, Fut>(&self, server: &Process, one: F) -> Result<Outcome>
+    where
+        F: Fn(usize, Turn) -> Fut + Sync,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let stage = Arc::new(Stage::default());
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.threads)
+                .map(|thread| {
+                    let (stage, one) = (Arc::clone(&stage), &one);
+                    let share = share_of(self.size, self.threads, thread);
+                    scope.spawn(move || self.work(share, stage, one))
+                })
+                .collect();
+            let window = self.conduct(&stage, server);
+            stage.phase.store(Stage::OVER, Ordering::Release);
+            let mut total = Tally::new()?;
+            for worker in workers {
+                total.add(worker.join().map_err(|_| anyhow!("a load thread panicked"))??)?;
+            }
+            // A refusal explains a window that did not open better than the window does.
+            if total.failures > 0 {
+                bail!(
+                    "{} of {} requests failed; first: {}",
+                    total.failures,
+                    total.asked,
+                    total.first_failure
+                );
+            }
+            let (elapsed, server_cpu) = window?;
+            if total.operations == 0 {
+                bail!("nothing was answered");
+            }
+            Ok(Outcome { operations: total.operations, elapsed, latency_us: total.latency_us, server_cpu })
+        })
+    }
 }
 
 pub(crate) fn share_of(count: usize, threads: usize, thread: usize) -> Range<usize> {
@@ -128,92 +151,126 @@ impl Stage {
     }
 }
 
-/// Leads the load through its phases and reads the clocks at their edges.
-fn conduct(load: &Load, stage: &Stage, server: &Process) -> Result<(Duration, Duration)> {
-    const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
-    let all_connected = || stage.connected.load(Ordering::Acquire) == load.connections;
-    match load.extent {
-        Extent::Window { warm_up, length } => {
-            stage.wait_until(CONNECT_PATIENCE, all_connected).context("open the connections")?;
-            std::thread::sleep(warm_up);
-            let cpu_before = server.cpu()?;
-            stage.phase.store(Stage::MEASURE, Ordering::Release);
-            let begin = Instant::now();
-            std::thread::sleep(length);
-            stage.phase.store(Stage::OVER, Ordering::Release);
-            Ok((begin.elapsed(), server.cpu()?.saturating_sub(cpu_before)))
+impl Crowd {
+    /// Leads the load through its phases and reads the clocks at their edges.
+    fn conduct(&self, stage: &Stage, server: &Process) -> Result<(Duration, Duration)> {
+        const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+        let all_connected = || stage.connected.load(Ordering::Acquire) == self.size;
+        match self.extent {
+            Extent::Window { warm_up, length } => {
+                stage.wait_until(CONNECT_PATIENCE, all_connected).context("open the connections")?;
+                std::thread::sleep(warm_up);
+                let cpu_before = server.cpu()?;
+                stage.phase.store(Stage::MEASURE, Ordering::Release);
+                let begin = Instant::now();
+                std::thread::sleep(length);
+                stage.phase.store(Stage::OVER, Ordering::Release);
+                Ok((begin.elapsed(), server.cpu()?.saturating_sub(cpu_before)))
+            }
+            Extent::UntilDone { patience, total } => {
+                let cpu_before = server.cpu()?;
+                stage.phase.store(Stage::MEASURE, Ordering::Release);
+                let begin = Instant::now();
+                let said = RefCell::new(begin);
+                stage.wait_until(patience, || {
+                    if said.borrow().elapsed() > Duration::from_secs(5) {
+                        *said.borrow_mut() = Instant::now();
+                        eprintln!("    {} of {total}", stage.answered.load(Ordering::Relaxed));
+                    }
+                    stage.finished.load(Ordering::Acquire) == self.size
+                })?;
+                Ok((begin.elapsed(), server.cpu()?.saturating_sub(cpu_before)))
+            }
         }
-        Extent::UntilDone { patience, total } => {
-            let cpu_before = server.cpu()?;
-            stage.phase.store(Stage::MEASURE, Ordering::Release);
-            let begin = Instant::now();
-            let said = RefCell::new(begin);
-            stage.wait_until(patience, || {
-                if said.borrow().elapsed() > Duration::from_secs(5) {
-                    *said.borrow_mut() = Instant::now();
-                    eprintln!("    {} of {total}", stage.answered.load(Ordering::Relaxed));
-                }
-                stage.finished.load(Ordering::Acquire) == load.connections
-            })?;
-            Ok((begin.elapsed(), server.cpu()?.saturating_sub(cpu_before)))
+    }
+
+    fn work<F, Fut>(&self, share: Range<usize>, stage: Arc<Stage>, one: &F) -> Result<Tally>
+    where
+        F: Fn(usize, Turn) -> Fut + Sync,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ledger = Arc::new(Ledger(Mutex::new(Tally::new()?)));
+        let patience = match self.extent {
+            Extent::Window { warm_up, length } => warm_up + length + Duration::from_secs(50),
+            Extent::UntilDone { patience, .. } => patience + Duration::from_secs(5),
+        };
+        let in_time = runtime.block_on(async {
+            let mut conversations = JoinSet::new();
+            for index in share {
+                let turn = Turn { stage: Arc::clone(&stage), ledger: Arc::clone(&ledger) };
+                let (conversation, stage) = (one(index, turn), Arc::clone(&stage));
+                conversations.spawn(async move {
+                    conversation.await;
+                    stage.finished.fetch_add(1, Ordering::AcqRel);
+                });
+            }
+            tokio::time::timeout(patience, conversations.join_all()).await
+        });
+        if in_time.is_err() {
+            ledger.open().fail("a request was never answered".to_owned());
         }
+        Ok(std::mem::replace(&mut *ledger.open(), Tally::new()?))
     }
 }
 
-fn work(load: &Load, share: Range<usize>, stage: Arc<Stage>) -> Result<Tally> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ledger = Arc::new(Ledger(Mutex::new(Tally::new()?)));
-    let patience = match load.extent {
-        Extent::Window { warm_up, length } => warm_up + length + Duration::from_secs(50),
-        Extent::UntilDone { patience, .. } => patience + Duration::from_secs(5),
-    };
-    let in_time = runtime.block_on(async {
-        let mut conversations = JoinSet::new();
-        for index in share {
-            let script = (load.scripts)(index);
-            conversations.spawn(converse(load.target, script, Arc::clone(&stage), Arc::clone(&ledger)));
-        }
-        tokio::time::timeout(patience, conversations.join_all()).await
-    });
-    if in_time.is_err() {
-        ledger.open().fail("a request was never answered".to_owned());
-    }
-    Ok(std::mem::replace(&mut *ledger.open(), Tally::new()?))
+/// What one of the crowd says of how it goes.
+pub(crate) struct Turn {
+    stage: Arc<Stage>,
+    ledger: Arc<Ledger>,
 }
 
-async fn converse(target: SocketAddr, script: Box<dyn Script>, stage: Arc<Stage>, ledger: Arc<Ledger>) {
+impl Turn {
+    pub(crate) fn connected(&self) {
+        self.stage.connected.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It could not even connect: nobody has to wait for it.
+    pub(crate) fn broken(&self, why: String) {
+        self.stage.broken.store(true, Ordering::Release);
+        self.failed(why);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage.is(Stage::OVER)
+    }
+
+    pub(crate) fn answered(&self, latency: Duration) {
+        if self.stage.is(Stage::MEASURE) {
+            self.ledger.open().answered(latency);
+            self.stage.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn failed(&self, why: String) {
+        self.ledger.open().fail(why);
+    }
+}
+
+async fn converse(target: SocketAddr, script: Box<dyn Script>, turn: Turn) {
     match Connection::open(target).await {
         Ok(connection) => {
-            stage.connected.fetch_add(1, Ordering::AcqRel);
-            ask(connection, script, &stage, &ledger).await;
+            turn.connected();
+            ask(connection, script, &turn).await;
         }
-        Err(error) => {
-            stage.broken.store(true, Ordering::Release);
-            ledger.open().fail(format!("{error:#}"));
-        }
+        Err(error) => turn.broken(format!("{error:#}")),
     }
-    stage.finished.fetch_add(1, Ordering::AcqRel);
 }
 
-async fn ask(mut connection: Connection, mut script: Box<dyn Script>, stage: &Stage, ledger: &Ledger) {
+async fn ask(mut connection: Connection, mut script: Box<dyn Script>, turn: &Turn) {
     /// A connection that is refused this often has told what there is to tell.
     const MOST_REFUSALS: usize = 100;
     let mut request = Vec::new();
     let mut refusals = 0;
-    while !stage.is(Stage::OVER) && refusals < MOST_REFUSALS && script.next(&mut request) {
+    while !turn.is_over() && refusals < MOST_REFUSALS && script.next(&mut request) {
         let sent = Instant::now();
         match connection.exchange(&request).await {
-            Ok(reply) if reply.is_fine() => {
-                if stage.is(Stage::MEASURE) {
-                    ledger.open().answered(sent.elapsed());
-                    stage.answered.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            Ok(reply) if reply.is_fine() => turn.answered(sent.elapsed()),
             Ok(reply) => {
                 refusals += 1;
-                ledger.open().fail(client::refusal(&reply));
+                turn.failed(client::refusal(&reply));
             }
-            Err(error) => return ledger.open().fail(format!("{error:#}")),
+            Err(error) => return turn.failed(format!("{error:#}")),
         }
     }
 }

@@ -15,6 +15,7 @@ mod client;
 mod common;
 mod compared;
 mod consul;
+mod etcd;
 mod eureka;
 mod load;
 mod machine;
@@ -47,6 +48,8 @@ enum Command {
     Table(rows::TableOptions),
     /// The same requests to a real Consul and to the registry, side by side.
     Consul(consul::ConsulOptions),
+    /// The same requests to a real etcd and to the registry, side by side.
+    Etcd(etcd::EtcdOptions),
     /// The same requests to a real Eureka server of Spring's and to the registry, side by side.
     Eureka(eureka::EurekaOptions),
     /// The bare server that rows are compared with; `table` starts it by itself.
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Table(options) => rows::run(&options),
         Command::Consul(options) => consul::run(&options),
+        Command::Etcd(options) => etcd::run(&options),
         Command::Eureka(options) => eureka::run(&options),
         Command::CeilingHttp(options) => ceiling::serve(&options).map(|()| ExitCode::SUCCESS),
     }

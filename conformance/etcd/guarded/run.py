@@ -275,7 +275,6 @@ def main():
     if sys.argv[1:2] == ["--record"]:
         RECORDED.write_text("".join(json.dumps(answer) + "\n" for answer in answers(sys.argv[2])))
         return
-    sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
     import tap
 
     recorded = [json.loads(line) for line in RECORDED.read_text().splitlines()]

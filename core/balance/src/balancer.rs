@@ -41,8 +41,10 @@ struct View<T> {
 }
 
 impl<T> Balancer<T> {
-    /// A balancer without instances. Balancers that share a ledger share what they learn.
-    pub fn new(policy: Policy, ledger: Arc<Ledger>) -> Result<Balancer<T>, PolicyError> {
+    /// A balancer without instances. Balancers that share a ledger share what they learn, and many of them may share a
+    /// policy, too.
+    pub fn new(policy: impl Into<Arc<Policy>>, ledger: Arc<Ledger>) -> Result<Balancer<T>, PolicyError> {
+        let policy = policy.into();
         policy.check()?;
         Ok(Balancer {
             core: Arc::new(Core::new(policy, ledger)),

@@ -59,7 +59,11 @@ pub enum Verdict {
 impl Breaker {
     /// A closed breaker. Breakers with different salts come back at different moments.
     pub fn new(rules: &TripRules, salt: u64, now: Moment) -> Breaker {
-        let window = Window::new(rules.window);
+        Breaker::of_window(rules.window, salt, now)
+    }
+
+    pub(crate) fn of_window(window: Duration, salt: u64, now: Moment) -> Breaker {
+        let window = Window::new(window);
         Breaker { phase: Phase::Closed, consecutive: 0, window, times: 0, closed_at: now, salt }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Candidates {
     sums: Option<Box<[f64]>>,
     pub(crate) total: f64,
     pub(crate) turns: Option<Mutex<Turns>>,
+    /// For consistent hashing: the hash of each, and the share that it has by its own weight.
+    pub(crate) hashed: Box<[(u64, f64)]>,
 }
 
 /// When it is whose turn in weighted round robin: each is due again after a time that is 1 / its weight.
@@ -53,7 +55,11 @@ impl Candidates {
             });
             Mutex::new(Turns { due: due.collect() })
         });
+        let hashes = matches!(algorithm, Algorithm::ConsistentHash { .. });
+        // Slow start would move calls here and then there: the share is the weight.
+        let hashed = rows.iter().filter(|_| hashes).map(|row| (row.hash, row.weight / row.ramp));
         Candidates {
+            hashed: hashed.collect(),
             places: rows.iter().map(|row| row.place).collect(),
             ramps: slow.then(|| rows.iter().map(|row| row.ramp).collect()),
             sums: (!equal).then_some(sums),

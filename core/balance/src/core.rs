@@ -17,13 +17,13 @@ use crate::state::State;
 /// What a balancer and its picks share, whatever the targets are.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) budget: RetryBudget,
     /// Whose turn it is in round robin; `usize::MAX` before the first.
     pub(crate) cursor: AtomicUsize,
     in_flight: AtomicU32,
-    circuit: Option<(CircuitPolicy, Mutex<Breaker>)>,
+    circuit: Option<Box<(CircuitPolicy, Mutex<Breaker>)>>,
     /// The instances that take calls as far as the registry knows: whom ejection must leave enough of.
     crew: ArcSwap<Box<[Arc<State>]>>,
     /// Held while it is decided whether one more may be ejected.
@@ -31,8 +31,10 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(policy: Policy, ledger: Arc<Ledger>) -> Core {
-        let circuit = policy.circuit.map(|it| (it, Mutex::new(Breaker::new(&it.rules, 0, Moment::START))));
+    pub(crate) fn new(policy: Arc<Policy>, ledger: Arc<Ledger>) -> Core {
+        let breaker =
+            |it: CircuitPolicy| Box::new((it, Mutex::new(Breaker::new(&it.rules, 0, Moment::START))));
+        let circuit = policy.circuit.map(breaker);
         Core {
             budget: RetryBudget::new(policy.retry),
             policy,
@@ -67,7 +69,7 @@ impl Core {
         if self.policy.max_in_flight.is_some_and(|most| self.in_flight() >= most) {
             return Err(NoPick::Full);
         }
-        let Some((_, breaker)) = &self.circuit else { return Ok(false) };
+        let Some((_, breaker)) = self.circuit.as_deref() else { return Ok(false) };
         let mut breaker = breaker.lock();
         match breaker.phase() {
             Phase::Closed => Ok(false),
@@ -79,12 +81,12 @@ impl Core {
 
     /// Where the circuit stands; None: there is none.
     pub(crate) fn circuit(&self) -> Option<Phase> {
-        self.circuit.as_ref().map(|(_, breaker)| breaker.lock().phase())
+        self.circuit.as_deref().map(|(_, breaker)| breaker.lock().phase())
     }
 
     /// The circuit hears how a call ended; None: it was given up.
     pub(crate) fn tell_circuit(&self, verdict: Option<Verdict>, was_probe: bool, now: Moment) {
-        let Some((policy, breaker)) = &self.circuit else { return };
+        let Some((policy, breaker)) = self.circuit.as_deref() else { return };
         let mut breaker = breaker.lock();
         if was_probe {
             breaker.probed(verdict, &policy.rest, now);

@@ -99,7 +99,7 @@ impl Ledger {
             return state;
         }
         let since = joins.then_some(now);
-        let state = Arc::new(State::new(endpoint.key.clone(), endpoint.hash(), rules, since, now));
+        let state = Arc::new(State::new(endpoint.key.clone(), endpoint.hash(), rules, since));
         let known = Known { address: endpoint.address.clone(), state: Arc::downgrade(&state) };
         states.insert(endpoint.key.clone(), known);
         state

@@ -47,6 +47,7 @@ pub(crate) struct Row {
     zone: Option<Arc<str>>,
     ejected: bool,
     active: u32,
+    pub(crate) hash: u64,
 }
 
 impl Roster {
@@ -98,6 +99,7 @@ impl Roster {
                 zone: endpoint.zone.clone(),
                 ejected: phase != Phase::Closed,
                 active: state.in_flight(),
+                hash: state.hash,
             });
         }
         if matches!(&policy.zone, Some(ZonePolicy { mode: ZoneMode::Avoid(_), .. })) {
@@ -234,6 +236,7 @@ mod tests {
                 weight: words[2].parse().unwrap(),
                 ramp: 1.0,
                 active: words[3].parse().unwrap(),
+                hash: u64::from(place),
             }
         };
         (0..).zip(text.split(", ")).map(row).collect()

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use switchboard_model::InstanceKey;
@@ -16,7 +17,10 @@ pub(crate) struct State {
     pub(crate) hash: u64,
     in_flight: AtomicU32,
     pub(crate) latency: Latency,
-    breaker: Mutex<Breaker>,
+    /// Made with the first call that says anything: most instances of a large registry are never called from here.
+    breaker: Mutex<Option<Box<Breaker>>>,
+    /// What its success rate is taken of.
+    window: Duration,
     /// Whether the breaker is open or half open, to be read without waiting.
     ejected: AtomicBool,
     /// When it joined or came back.
@@ -25,19 +29,14 @@ pub(crate) struct State {
 
 impl State {
     /// `since`: when its slow start begins; None: it starts with all of its share.
-    pub(crate) fn new(
-        key: Arc<InstanceKey>,
-        hash: u64,
-        rules: &TripRules,
-        since: Option<Moment>,
-        now: Moment,
-    ) -> State {
+    pub(crate) fn new(key: Arc<InstanceKey>, hash: u64, rules: &TripRules, since: Option<Moment>) -> State {
         State {
             key,
             hash,
             in_flight: AtomicU32::new(0),
             latency: Latency::default(),
-            breaker: Mutex::new(Breaker::new(rules, hash, now)),
+            breaker: Mutex::new(None),
+            window: rules.window,
             ejected: AtomicBool::new(false),
             since: AtomicU64::new(since.map_or(u64::MAX, Moment::nanos)),
         }
@@ -66,13 +65,18 @@ impl State {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        if self.is_ejected() { self.breaker.lock().phase() } else { Phase::Closed }
+        if !self.is_ejected() {
+            return Phase::Closed;
+        }
+        self.breaker.lock().as_ref().map_or(Phase::Closed, |breaker| breaker.phase())
     }
 
     /// The one way to change the breaker. True: whether it is ejected has changed.
     pub(crate) fn with_breaker(&self, now: Moment, change: impl FnOnce(&mut Breaker)) -> bool {
         let mut breaker = self.breaker.lock();
-        change(&mut breaker);
+        let breaker =
+            breaker.get_or_insert_with(|| Box::new(Breaker::of_window(self.window, self.hash, now)));
+        change(breaker);
         let ejected = breaker.phase() != Phase::Closed;
         let changed = self.ejected.swap(ejected, Ordering::AcqRel) != ejected;
         if changed && !ejected {

@@ -10,6 +10,11 @@ use crate::services::Service;
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
     pub(super) ready: bool,
+    /// Where services come from that are asked for one by one; None: the registry in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<String>,
+    pub(super) requests_under_way: i64,
+    pub(super) tunnels_open: i64,
     pub(super) routes: Vec<RouteStatus>,
     pub(super) services: Vec<ServiceStatus>,
 }
@@ -62,6 +67,9 @@ impl Status {
         let services = gateway.services.all();
         Status {
             ready: gateway.services.is_ready(),
+            source: gateway.on_demand.as_ref().map(|on_demand| on_demand.source_name().to_owned()),
+            requests_under_way: gateway.meters.under_way.get(),
+            tunnels_open: gateway.meters.tunnels.get(),
             routes: configured.collect(),
             services: services.iter().chain(fixed).map(|service| of_service(gateway, service)).collect(),
         }

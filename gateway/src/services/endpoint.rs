@@ -1,8 +1,9 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use switchboard_balance::Outcome;
+use switchboard_balance::{Moment, Outcome};
 use switchboard_model::{Instance, InstanceKey, Metadata, Port};
 use switchboard_registry::InstanceView;
 
@@ -77,6 +78,10 @@ pub(crate) struct State {
     requests: AtomicU64,
     failures: AtomicU64,
     last_failure: Mutex<Option<String>>,
+    /// When it joined the routes; None: it was one of the first.
+    joined: Option<Moment>,
+    /// Whether it has joined and not answered yet.
+    is_new: AtomicBool,
 }
 
 /// How an instance is reached.
@@ -87,11 +92,16 @@ pub(crate) struct Way {
 }
 
 impl Endpoint {
-    /// `before`: what was known of the same instance.
-    pub(crate) fn new(facts: Facts, before: Option<&Endpoint>, dialer: &Arc<Dialer>) -> Endpoint {
+    /// `before`: what was known of the same instance. `joined`: when it joined the others; None: it is one of the first.
+    pub(crate) fn new(
+        facts: Facts,
+        before: Option<&Endpoint>,
+        dialer: &Arc<Dialer>,
+        joined: Option<Moment>,
+    ) -> Endpoint {
         let state = match before.filter(|before| before.host == facts.host) {
             Some(before) => before.state.clone(),
-            None => Arc::new(State::new(dialer.clone())),
+            None => Arc::new(State::new(dialer.clone(), joined)),
         };
         Endpoint { facts, state }
     }
@@ -127,14 +137,22 @@ impl Endpoint {
 }
 
 impl State {
-    fn new(dialer: Arc<Dialer>) -> State {
+    fn new(dialer: Arc<Dialer>, joined: Option<Moment>) -> State {
         State {
             dialer,
             pools: Mutex::new(Vec::new()),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             last_failure: Mutex::new(None),
+            joined,
+            is_new: AtomicBool::new(joined.is_some()),
         }
+    }
+
+    /// With the first answer of an instance that joined: how long that took.
+    pub(crate) fn first_answer(&self, now: Moment) -> Option<Duration> {
+        let is_first = self.is_new.load(Ordering::Relaxed) && self.is_new.swap(false, Ordering::Relaxed);
+        self.joined.filter(|_| is_first).map(|joined| now.since(joined))
     }
 
     pub(crate) fn ended(&self, outcome: Outcome) {

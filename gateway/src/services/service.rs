@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use switchboard_balance::Moment;
 use switchboard_discover::InstanceSet;
 use switchboard_model::{Instance, InstanceKey};
 use switchboard_registry::ServiceView;
@@ -104,13 +105,14 @@ impl Service {
         let service = Service::new(id.to_ascii_lowercase().into(), id, Vec::new(), bench);
         let endpoints = addresses.iter().filter_map(|address| {
             let instance = fixed_instance(id, address)?;
-            Some(Arc::new(Endpoint::new(Facts::of(&instance, instance.weight), None, dialer)))
+            Some(Arc::new(Endpoint::new(Facts::of(&instance, instance.weight), None, dialer, None)))
         });
         service.set(endpoints.collect());
         service
     }
 
-    pub(crate) fn update(&self, update: Update, dialer: &Arc<Dialer>) {
+    /// `joined`: when those that are new joined; None: they are the first that are known.
+    pub(crate) fn update(&self, update: Update, dialer: &Arc<Dialer>, joined: Option<Moment>) {
         let Update { present, mut absent, exposure } = update;
         let before = self.present.load();
         let mut endpoints = Vec::with_capacity(present.len());
@@ -120,7 +122,7 @@ impl Service {
                 continue;
             }
             let known = before.iter().find(|endpoint| endpoint.key == facts.key);
-            endpoints.push(Arc::new(Endpoint::new(facts, known.map(|known| &**known), dialer)));
+            endpoints.push(Arc::new(Endpoint::new(facts, known.map(|known| &**known), dialer, joined)));
         }
         self.absent.store(Arc::new(absent));
         self.exposure.store(exposure.map(Arc::new));

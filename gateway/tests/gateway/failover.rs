@@ -182,3 +182,33 @@ async fn killing_one_of_ten_under_load_fails_no_idempotent_request() {
         assert!(within(client).await.unwrap() > 0);
     }
 }
+
+/// One of ten answers 500 at once, which would look like the fastest of all: clients see next to nothing of it.
+#[tokio::test]
+async fn an_instance_that_fails_fast_costs_clients_no_more_than_a_thousandth() {
+    const EACH: usize = 500;
+    let world = Arc::new(world().await);
+    let mut backends = vec![status(500).await];
+    for _ in 0..9 {
+        backends.push(named("good").await);
+    }
+    for (i, backend) in backends.iter().enumerate() {
+        world.register("users", &format!("i{i}"), backend.address).await;
+    }
+    let clients = (0..8).map(|_| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let mut failed = 0;
+            for _ in 0..EACH {
+                failed += usize::from(world.get("/users/x").await.status != StatusCode::OK);
+            }
+            failed
+        })
+    });
+    let mut failed = 0;
+    for client in clients.collect::<Vec<_>>() {
+        failed += within(client).await.unwrap();
+    }
+    assert!(failed * 1000 <= 8 * EACH, "{failed} of {} failed", 8 * EACH);
+    assert_eq!(failed, backends[0].count(), "somebody else failed");
+}

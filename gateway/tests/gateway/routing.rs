@@ -18,6 +18,10 @@ async fn a_service_is_reached_by_its_name_as_soon_as_it_registers() {
     assert_eq!(found["headers"]["x-forwarded-for"], "127.0.0.1");
     assert_eq!(found["headers"]["host"], world.address.to_string());
     assert_eq!(world.get("/USER-SERVICE").await.json()["path"], "/");
+    let metrics = world.metrics();
+    for count in ["propagation_seconds_count 1", "first_answer_seconds_count 1"] {
+        assert!(metrics.contains(&format!("switchboard_gateway_{count}\n")), "{count} is not in {metrics}");
+    }
     world.deregister(&key).await;
     assert_eq!(world.get("/user-service/").await.json()["code"], "no_service");
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub auth_token_ttl: Span,
     /// How hard passwords are hashed; one more is twice as long.
     pub bcrypt_cost: u32,
+    /// How long after a lease has ended a keepalive still brings it back, with the instances under it.
+    pub revive_within: Span,
     /// Prefixes under which keys are instances.
     pub prefixes: Vec<Prefix>,
     pub limits: Limits,
@@ -58,6 +60,7 @@ impl Default for Config {
             progress_interval: Span::seconds(600),
             auth_token_ttl: Span::seconds(300),
             bcrypt_cost: 10,
+            revive_within: Span::seconds(0),
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
                 value: Form::Address,
@@ -123,6 +126,9 @@ progress_interval = "10m"
 auth_token_ttl = "5m"
 # How hard passwords are hashed, from 4 to 31; one more takes twice as long.
 bcrypt_cost = 10
+# How long after a lease has ended a keepalive still brings it back, with the instances under it, though not with
+# ordinary keys. "0s": never, as with etcd.
+revive_within = "0s"
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:
 # "address", "url", "grpc-endpoint" or "json"; all of them are understood.
 prefixes = [{ keys = "/services/{service}/{id}", value = "address", namespace = "default" }]
@@ -134,7 +140,7 @@ connections = 16000
 # Bytes of a request's head.
 header_bytes = 16384
 headers = 64
-# Bytes of a message, and of a request's body.
+# Bytes of a message. As JSON it may be four times as long.
 body_bytes = 2097152
 # Time to send a request's head, and time that a connection may idle between requests.
 header_timeout = "1m"

@@ -1,7 +1,7 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
 mod auth;
-mod authority;
+pub(crate) mod authority;
 mod client;
 mod cluster;
 mod election;

@@ -8,6 +8,8 @@
 
 mod config;
 mod facade;
+#[cfg(test)]
+mod fuzz;
 mod lens;
 mod plan;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Every rejection in etcd's words. Clients compare the texts, so they are etcd's to the letter.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use switchboard_model::{Noun, Rejection, Unavailable};
 use tonic::{Code, Status};
@@ -120,9 +121,13 @@ impl From<Refusal> for Status {
 }
 
 /// What the library says when a message is too large or cannot be read, as etcd's own library says it.
-pub(crate) fn of_the_library(status: &Status) -> Option<Status> {
+pub(crate) fn of_the_library(status: &Status, limit: usize) -> Option<Status> {
     let too_large = "Error, decoded message length too large: found ";
     let size = status.message().strip_prefix(too_large)?.split(' ').next()?;
-    let text = format!("grpc: received message larger than max ({size} vs. {})", crate::wire::MAX_MESSAGE);
-    Some(Status::new(Code::ResourceExhausted, text))
+    Some(too_long(size, limit))
+}
+
+pub(crate) fn too_long(size: impl Display, limit: usize) -> Status {
+    let text = format!("grpc: received message larger than max ({size} vs. {limit})");
+    Status::new(Code::ResourceExhausted, text)
 }

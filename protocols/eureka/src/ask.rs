@@ -13,8 +13,8 @@ use switchboard_model::Name;
 use switchboard_registry::Caller;
 
 use crate::lens::namespace_from_wire;
-use crate::path::Place;
 use crate::refusal::Refusal;
+use crate::routes::Place;
 use crate::wire::{Dialect, Form, InstanceInfo, TooLarge, instance_from_json, instance_from_xml, unpack};
 
 /// Longer than any that the model takes. What the limit has room for is a peer's batch of many of them.

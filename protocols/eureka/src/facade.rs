@@ -2,6 +2,7 @@
 
 mod apps;
 mod batch;
+mod brake;
 mod dashboard;
 mod instance;
 mod metadata;
@@ -30,10 +31,10 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::lens::find;
 use crate::pages::Pages;
-use crate::path::{self, Resource};
 use crate::peers::{self, Peers};
 use crate::recent::Recent;
 use crate::refusal::Refusal;
+use crate::routes::{self, Resource};
 
 /// How often changes are taken in when nobody asks.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -172,7 +173,9 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
         let uri = request.uri().clone();
-        let Some(place) = path::find(uri.path()) else { return Answering::at_once(Err(Refusal::missing())) };
+        let Some(place) = routes::find(uri.path()) else {
+            return Answering::at_once(Err(Refusal::missing()));
+        };
         let ask = match Ask::new(request, &place) {
             Ok(ask) => ask,
             Err(refusal) => return Answering::at_once(Err(refusal)),
@@ -183,7 +186,7 @@ impl Service<Request<Incoming>> for Front {
             Ok(None) => {
                 let state = self.0.clone();
                 Answering::Later(Box::pin(async move {
-                    let Some(place) = path::find(uri.path()) else { return Refusal::missing().into() };
+                    let Some(place) = routes::find(uri.path()) else { return Refusal::missing().into() };
                     later(&state, ask, &place.resource).await.unwrap_or_else(Answer::from)
                 }))
             }

@@ -5,7 +5,7 @@ use bolero::check;
 use switchboard_model::Name;
 
 use crate::lens::{Given, instance_from_wire};
-use crate::path;
+use crate::routes;
 use crate::wire::{
     Dialect, Form, InstanceInfo, applications_from_json, instance_from_json, instance_from_xml, read_batch,
     read_replies, unpack, write_batch,
@@ -72,7 +72,7 @@ fn packed() {
 fn path() {
     check!().for_each(|bytes: &[u8]| {
         if let Ok(text) = std::str::from_utf8(bytes) {
-            let _ = path::find(text);
+            let _ = routes::find(text);
         }
     });
 }

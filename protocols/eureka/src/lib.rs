@@ -15,11 +15,11 @@ mod facade;
 mod fuzz;
 mod lens;
 mod pages;
-mod path;
 mod peers;
 mod plan;
 mod recent;
 mod refusal;
+mod routes;
 mod wire;
 
 use switchboard_facade::{Plug, from_section, to_section};

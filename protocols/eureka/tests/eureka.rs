@@ -11,6 +11,8 @@
 // Built for fuzzing, every test binary needs what counts coverage.
 use bolero as _;
 
+#[path = "eureka/brake.rs"]
+mod brake;
 #[path = "eureka/dialects.rs"]
 mod dialects;
 #[path = "eureka/elsewhere.rs"]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use switchboard::{Consul, Dns, Etcd, EtcdForm, File, LastKnownGood, Native, SharedOptions, Source};
+use switchboard::{Consul, Dns, Etcd, Eureka, File, LastKnownGood, Native, SharedOptions, Source};
 use switchboard_facade::{Metrics, Stop};
 use switchboard_gateway::Alone;
 
-use crate::arguments::{ConfigFlags, EtcdValues, Gateway, Over};
+use crate::arguments::{ConfigFlags, Gateway, Over};
 use crate::config::{Config, Layers, table};
 use crate::failure::{Exit, Failure};
 use crate::logs;
@@ -77,6 +77,17 @@ fn options(over: &Over) -> SharedOptions {
 /// The one registry that was named.
 fn source(over: &Over, options: SharedOptions) -> Result<Arc<dyn Source>, Failure> {
     let wrong = |flag: &str, error: &dyn std::fmt::Display| Failure::usage(format!("{flag}: {error}"));
+    // clap does not ask for the one flag where another excludes it.
+    let asks_dns = over.dns_srv.is_some() || over.dns_hosts.is_some();
+    for (flag, is_given, of, is_there) in [
+        ("--etcd-prefix", over.etcd_prefix.is_some(), "--etcd", over.etcd.is_some()),
+        ("--eureka-every", over.eureka_every.is_some(), "--eureka", over.eureka.is_some()),
+        ("--dns-server", over.dns_server.is_some(), "--dns-srv or --dns-hosts", asks_dns),
+    ] {
+        if is_given && !is_there {
+            return Err(wrong(flag, &format!("goes with {of}")));
+        }
+    }
     if let Some(addresses) = &over.registry {
         let native = Native::at(addresses).map_err(|error| wrong("--registry", &error))?;
         return Ok(Arc::new(native.source_with(options)));
@@ -90,12 +101,13 @@ fn source(over: &Over, options: SharedOptions) -> Result<Arc<dyn Source>, Failur
     }
     if let Some(address) = &over.etcd {
         let etcd = Etcd::at(address).map_err(|error| wrong("--etcd", &error))?;
-        let form = match over.etcd_values {
-            EtcdValues::Json => EtcdForm::Json,
-            EtcdValues::Address => EtcdForm::Address,
-            EtcdValues::GrpcEndpoint => EtcdForm::GrpcEndpoint,
-        };
-        return Ok(Arc::new(etcd.prefix(&over.etcd_prefix).form(form).source_with(options)));
+        let etcd = over.etcd_prefix.iter().fold(etcd, |etcd, prefix| etcd.prefix(prefix));
+        return Ok(Arc::new(etcd.source_with(options)));
+    }
+    if let Some(addresses) = &over.eureka {
+        let eureka = Eureka::at(addresses).map_err(|error| wrong("--eureka", &error))?;
+        let eureka = over.eureka_every.iter().fold(eureka, |eureka, every| eureka.every(every.0));
+        return Ok(Arc::new(eureka.source_with(options)));
     }
     if let Some(name) = &over.dns_srv {
         let dns = match over.dns_server {
@@ -118,7 +130,7 @@ fn source(over: &Over, options: SharedOptions) -> Result<Arc<dyn Source>, Failur
         Some(path) if path.is_file() => Ok(Arc::new(File::open(path))),
         Some(path) => Err(wrong("--file", &format!("there is no file {}", path.display()))),
         None => Err(Failure::usage(
-            "say which registry: --registry, --consul, --etcd, --dns-srv, --dns-hosts or --file",
+            "say which registry: --registry, --consul, --etcd, --eureka, --dns-srv, --dns-hosts or --file",
         )),
     }
 }

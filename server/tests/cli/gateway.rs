@@ -123,16 +123,14 @@ fn over_a_file_that_changes() {
 /// The same service, registered once, through each way in which a registry can be asked.
 #[test]
 fn over_every_protocol_of_a_registry_and_on_without_it() {
-    let listen = [
-        "--only",
-        "consul",
-        "--only",
-        "dns",
-        "--listen",
-        "consul=127.0.0.1:0",
-        "--listen",
-        "dns=127.0.0.1:0",
-    ];
+    let protocols = ["consul", "dns", "etcd", "eureka"];
+    let listen: Vec<String> = protocols
+        .iter()
+        .flat_map(|name| {
+            ["--only".to_owned(), name.to_string(), "--listen".to_owned(), format!("{name}=127.0.0.1:0")]
+        })
+        .collect();
+    let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
     let served = Served::start_in(tempfile::tempdir().unwrap(), &listen);
     let port = instance("a");
     served.run(&["register", "users", &format!("127.0.0.1:{port}")]).expect(0);
@@ -141,7 +139,14 @@ fn over_every_protocol_of_a_registry_and_on_without_it() {
     let kept = tempfile::tempdir().unwrap();
     let keep = kept.path().to_str().unwrap();
     let of_dns = ["--dns-srv", "{service}.service.consul", "--dns-server", &dns];
-    let ways: [&[&str]; 3] = [&["--registry", &url, "--keep", keep], &["--consul", &consul], &of_dns];
+    let (etcd, eureka) = (format!("http://{}", served.at("etcd")), format!("http://{}", served.at("eureka")));
+    let ways: [&[&str]; 5] = [
+        &["--registry", &url, "--keep", keep],
+        &["--consul", &consul],
+        &["--etcd", &etcd],
+        &["--eureka", &eureka, "--eureka-every", "1s"],
+        &of_dns,
+    ];
     let mut standing = Vec::new();
     for way in ways {
         let folder = tempfile::tempdir().unwrap();
@@ -169,6 +174,15 @@ fn what_is_wrong_is_said_with_its_place() {
     run(&[]).expect(2).err_says(&["--registry"]);
     run(&["--registry", "x", "--consul", "y"]).expect(2).err_says(&["cannot be used with"]);
     run(&["--consul", "ftp://x"]).expect(2).err_says(&["--consul", "ftp://x"]);
+    run(&["--etcd", "https://x"]).expect(2).err_says(&["--etcd", "https://x"]);
+    run(&["--eureka", "https://x"]).expect(2).err_says(&["--eureka", "https://x"]);
+    for (flag, value, of) in [
+        ("--eureka-every", "1s", "--eureka"),
+        ("--etcd-prefix", "/x", "--etcd"),
+        ("--dns-server", "127.0.0.1:53", "--dns-srv"),
+    ] {
+        run(&["--consul", "x", flag, value]).expect(2).err_says(&[flag, of]);
+    }
     run(&["--dns-srv", "users.example.com"]).expect(2).err_says(&["--dns-srv", "{service}"]);
     run(&["--dns-hosts", "{service}.example.com"]).expect(2).err_says(&["--dns-hosts", "NAME:PORT"]);
     run(&["--file", "missing.json"]).expect(2).err_says(&["--file", "missing.json"]);
@@ -182,4 +196,14 @@ fn what_is_wrong_is_said_with_its_place() {
         "[gateway]\nlisten = '127.0.0.1:0'\n\n[[gateway.routes]]\nid = 'a'\npaths = ['a/**']\nservice = 'a'\n",
     );
     run(&over).expect(2).err_says(&["switchboard.toml:6", "paths"]);
+    for (line, says) in [
+        ("namespace = ''", "namespace"),
+        ("balance.eject.max_share = 3", "from 0 to 1"),
+        ("balance.panic_threshold = 3", "from 0 to 1"),
+        ("retry.budget = 20", "from 0 to 1"),
+        ("admin.listen = '0.0.0.0:7701'", "can be reached from other machines"),
+    ] {
+        config(&format!("[gateway]\nlisten = '127.0.0.1:0'\n{line}\n"));
+        run(&over).expect(2).err_says(&["switchboard.toml:3", says]);
+    }
 }

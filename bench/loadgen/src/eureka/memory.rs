@@ -30,7 +30,7 @@ fn full(setup: &Setup, side: Side, count: u64) -> Result<(Figures, f64)> {
     let empty = megabytes()?;
     running.fill(setup, count, |n| register("crowd", n, 0))?;
     running.fill(setup, count, |n| heartbeat("crowd", n))?;
-    running.wait_for("/eureka/apps", |shown| shown as u64 == count)?;
+    running.wait_for("/eureka/apps", Fetch::PLAIN, |shown| shown as u64 == count)?;
     for fetch in Fetch::ALL {
         running.send(&fetch.request("/eureka/apps"))?;
     }

@@ -89,7 +89,7 @@ fn until_all(server: &Running, prefix: &str, count: u64) -> Result<()> {
 
 /// Until it shows the right number of those whose applications begin so.
 fn until(server: &Running, prefix: &str, is_right: impl Fn(u64) -> bool) -> Result<()> {
-    let fetch = Fetch { is_json: true, is_packed: false }.request("/eureka/apps");
+    let fetch = Fetch::PLAIN.request("/eureka/apps");
     let sign = format!("\"app\":\"{}-", prefix.to_ascii_uppercase());
     let begin = Instant::now();
     loop {

@@ -88,7 +88,7 @@ impl Warm {
     }
 
     fn app(&self) -> Scripts {
-        around(vec![Fetch { is_json: true, is_packed: false }.request(&self.app_path())])
+        around(vec![Fetch::PLAIN.request(&self.app_path())])
     }
 
     pub(super) fn rows(mut self, setup: &Setup) -> Vec<Compared> {
@@ -110,7 +110,10 @@ impl Warm {
             let name = format!("one application of {APP_SIZE}, JSON");
             rows.push(measured(&name, || {
                 for server in [&self.registry, &self.eureka] {
-                    ensure!(server.count(&self.app_path())? == APP_SIZE as usize, "not all are there");
+                    ensure!(
+                        server.count(&self.app_path(), Fetch::PLAIN)? == APP_SIZE as usize,
+                        "not all are there"
+                    );
                 }
                 Ok(Compared::rate(&name, self.turns(setup, &self.app())?))
             }));
@@ -133,7 +136,7 @@ impl Warm {
         }
         self.fill(setup, self.version)?;
         for server in [&self.registry, &self.eureka] {
-            server.wait_for(DELTA, |shown| shown as u64 >= self.instances)?;
+            server.wait_for(DELTA, Fetch::PLAIN, |shown| shown as u64 >= self.instances)?;
         }
         Ok(())
     }
@@ -143,9 +146,11 @@ impl Warm {
         measured(&name, || {
             let mut bytes = Vec::new();
             for server in [&self.registry, &self.eureka] {
+                // It is kept for half a minute in each dialect, and what is packed is the same.
+                server.wait_for(path, Fetch { is_packed: false, ..fetch }, |shown| {
+                    shown as u64 >= self.instances
+                })?;
                 let reply = server.send(&fetch.request(path))?;
-                let found = fetch.count(&reply.body);
-                ensure!(fetch.is_packed || found as u64 >= self.instances, "it shows {found}");
                 bytes.push(thousands(reply.body.len() as f64));
             }
             let turns = self.turns(setup, &around(vec![fetch.request(path)]))?;

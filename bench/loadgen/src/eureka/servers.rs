@@ -117,16 +117,15 @@ impl Running {
     }
 
     /// How many instances it shows at a path.
-    pub(super) fn count(&self, path: &str) -> Result<usize> {
-        let fetch = Fetch { is_json: true, is_packed: false };
+    pub(super) fn count(&self, path: &str, fetch: Fetch) -> Result<usize> {
         Ok(fetch.count(&self.send(&fetch.request(path))?.body))
     }
 
     /// The real one keeps what it shows for half a minute.
-    pub(super) fn wait_for(&self, path: &str, is_right: impl Fn(usize) -> bool) -> Result<()> {
+    pub(super) fn wait_for(&self, path: &str, fetch: Fetch, is_right: impl Fn(usize) -> bool) -> Result<()> {
         let begin = std::time::Instant::now();
         loop {
-            let count = self.count(path)?;
+            let count = self.count(path, fetch)?;
             if is_right(count) {
                 return Ok(());
             }

@@ -29,7 +29,7 @@ pub(super) fn row(setup: &Setup, warm: &Warm) -> Compared {
 }
 
 fn times(server: &Running, count: u64, period: Duration) -> Result<Figures> {
-    let fetch = Fetch { is_json: true, is_packed: false }.request("/eureka/apps/delta");
+    let fetch = Fetch::PLAIN.request("/eureka/apps/delta");
     let (mut writer, mut reader) = (server.server.caller()?, server.server.caller()?);
     let mut latency_us = new_histogram()?;
     let mut all = Vec::new();

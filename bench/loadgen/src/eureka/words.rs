@@ -52,7 +52,7 @@ pub(super) fn cancel(prefix: &str, n: u64) -> Vec<u8> {
 }
 
 pub(super) fn instance(prefix: &str, n: u64) -> Vec<u8> {
-    Fetch { is_json: true, is_packed: false }.request(&path_of(prefix, n))
+    Fetch::PLAIN.request(&path_of(prefix, n))
 }
 
 /// How an answer is wanted.
@@ -63,6 +63,9 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
+    /// As what is there is counted.
+    pub(super) const PLAIN: Fetch = Fetch { is_json: true, is_packed: false };
+
     pub(super) const ALL: [Fetch; 4] = [
         Fetch { is_json: true, is_packed: false },
         Fetch { is_json: true, is_packed: true },

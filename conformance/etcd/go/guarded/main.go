@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -23,71 +22,9 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
-	"go.uber.org/zap"
+
+	"switchboard/conformance/etcd/own"
 )
-
-func check(name string, run func(context.Context) error) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
-	defer cancel()
-	if err := run(ctx); err != nil {
-		fmt.Printf("not ok - %s: %v\n", name, err)
-		return false
-	}
-	fmt.Println("ok -", name)
-	return true
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// A server of its own, which can be killed and comes back on the same port.
-type server struct {
-	folder, place string
-	more          []string
-	run           *exec.Cmd
-}
-
-func (s *server) start() error {
-	ports := filepath.Join(s.folder, "ports")
-	os.Remove(ports)
-	arguments := append([]string{"serve", "--only", "etcd", "--data-dir", filepath.Join(s.folder, "data"), "--port-file", ports,
-		"--listen", "etcd=" + s.place}, s.more...)
-	s.run = exec.Command(os.Getenv("SWITCHBOARD_BINARY"), arguments...)
-	for _, it := range os.Environ() {
-		if !strings.HasPrefix(it, "SWITCHBOARD_") {
-			s.run.Env = append(s.run.Env, it)
-		}
-	}
-	if err := s.run.Start(); err != nil {
-		return err
-	}
-	for range 600 {
-		time.Sleep(50 * time.Millisecond)
-		text, _ := os.ReadFile(ports)
-		if _, place, ok := strings.Cut(strings.TrimSpace(string(text)), "etcd="); ok {
-			s.place = strings.Fields(place)[0]
-			return nil
-		}
-	}
-	return errors.New("the server does not say where it listens")
-}
-
-func (s *server) kill() {
-	s.run.Process.Kill()
-	s.run.Wait()
-}
-
-func dial(place, user, password string, secure *tls.Config) (*clientv3.Client, error) {
-	scheme := "http://"
-	if secure != nil {
-		scheme = "https://"
-	}
-	return clientv3.New(clientv3.Config{Endpoints: []string{scheme + place}, Username: user, Password: password, TLS: secure,
-		DialTimeout: 20 * time.Second, Logger: zap.NewNop()})
-}
 
 // Root, and a user who may read and write `mine/` and read `ours/`.
 func accounts(ctx context.Context, c *clientv3.Client) error {
@@ -151,9 +88,9 @@ func asUser(ctx context.Context, c *clientv3.Client) error {
 	return errors.Join(mutex.Lock(ctx), mutex.Unlock(ctx))
 }
 
-func passwords(s *server) func(context.Context) error {
+func passwords(s *own.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
-		nobody, err := dial(s.place, "", "", nil)
+		nobody, err := own.Dial(s.Place, "", "", nil)
 		if err != nil {
 			return err
 		}
@@ -164,10 +101,10 @@ func passwords(s *server) func(context.Context) error {
 		if _, err := nobody.Get(ctx, "a"); !errors.Is(err, rpctypes.ErrUserEmpty) {
 			return fmt.Errorf("without a user: %v", err)
 		}
-		if _, err := dial(s.place, "u", "guess", nil); !errors.Is(err, rpctypes.ErrAuthFailed) {
+		if _, err := own.Dial(s.Place, "u", "guess", nil); !errors.Is(err, rpctypes.ErrAuthFailed) {
 			return fmt.Errorf("with a wrong password: %v", err)
 		}
-		user, err := dial(s.place, "u", "u", nil)
+		user, err := own.Dial(s.Place, "u", "u", nil)
 		if err != nil {
 			return err
 		}
@@ -177,9 +114,9 @@ func passwords(s *server) func(context.Context) error {
 }
 
 // The client signs in again by itself: its token was kept in memory only, and the user was not.
-func restart(s *server) func(context.Context) error {
+func restart(s *own.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
-		user, err := dial(s.place, "u", "u", nil)
+		user, err := own.Dial(s.Place, "u", "u", nil)
 		if err != nil {
 			return err
 		}
@@ -187,8 +124,8 @@ func restart(s *server) func(context.Context) error {
 		if _, err := user.Put(ctx, "mine/b", "1"); err != nil {
 			return err
 		}
-		s.kill()
-		if err := s.start(); err != nil {
+		s.Kill()
+		if err := s.Start(); err != nil {
 			return err
 		}
 		for ctx.Err() == nil {
@@ -210,9 +147,9 @@ type authority struct {
 
 func signed(by *authority, name string) ([]byte, *ecdsa.PrivateKey) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
+	own.Must(err)
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	must(err)
+	own.Must(err)
 	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{Organization: []string{"conformance"}, CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	parent, signer := template, key
@@ -222,14 +159,14 @@ func signed(by *authority, name string) ([]byte, *ecdsa.PrivateKey) {
 		parent, signer = by.certificate, by.key
 	}
 	made, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	must(err)
+	own.Must(err)
 	return made, key
 }
 
 func newAuthority() *authority {
 	made, key := signed(nil, "authority")
 	certificate, err := x509.ParseCertificate(made)
-	must(err)
+	own.Must(err)
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
 	return &authority{certificate, key, pool}
@@ -243,10 +180,10 @@ func (a *authority) client(name string) *tls.Config {
 func (a *authority) server(folder string) string {
 	made, key := signed(a, "server")
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(err)
+	own.Must(err)
 	write := func(name, kind string, bytes []byte) string {
 		path := filepath.Join(folder, name)
-		must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600))
+		own.Must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600))
 		return path
 	}
 	return fmt.Sprintf("etcd.tls={ certificate = %q, key = %q, client_ca = %q }", write("server.pem", "CERTIFICATE", made),
@@ -255,13 +192,12 @@ func (a *authority) server(folder string) string {
 
 func certificates(ctx context.Context) error {
 	folder, err := os.MkdirTemp(os.Getenv("SWITCHBOARD_CONFORMANCE_DIR"), "etcd-tls")
-	must(err)
+	own.Must(err)
 	defer os.RemoveAll(folder)
 	ours := newAuthority()
-	s := &server{folder: folder, place: "127.0.0.1:0", more: []string{"--set", ours.server(folder)}}
-	must(s.start())
-	defer s.kill()
-	root, err := dial(s.place, "", "", ours.client("root"))
+	s := own.Started("--set", ours.server(folder))
+	defer s.Remove()
+	root, err := own.Dial(s.Place, "", "", ours.client("root"))
 	if err != nil {
 		return err
 	}
@@ -272,7 +208,7 @@ func certificates(ctx context.Context) error {
 	if _, err := root.Put(ctx, "theirs", "1"); err != nil {
 		return fmt.Errorf("as root: %w", err)
 	}
-	user, err := dial(s.place, "", "", ours.client("u"))
+	user, err := own.Dial(s.Place, "", "", ours.client("u"))
 	if err != nil {
 		return err
 	}
@@ -282,7 +218,7 @@ func certificates(ctx context.Context) error {
 	}
 	short, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	stranger, err := dial(s.place, "", "", &tls.Config{RootCAs: ours.pool})
+	stranger, err := own.Dial(s.Place, "", "", &tls.Config{RootCAs: ours.pool})
 	if err != nil {
 		return err
 	}
@@ -294,15 +230,11 @@ func certificates(ctx context.Context) error {
 }
 
 func main() {
-	folder, err := os.MkdirTemp(os.Getenv("SWITCHBOARD_CONFORMANCE_DIR"), "etcd-guarded")
-	must(err)
-	s := &server{folder: folder, place: "127.0.0.1:0"}
-	must(s.start())
-	good := check("passwords, roles, watches and locks", passwords(s))
-	good = check("a restart, after which the client signs in again", restart(s)) && good
-	good = check("certificates that are users", certificates) && good
-	s.kill()
-	os.RemoveAll(folder)
+	s := own.Started()
+	good := own.Check("passwords, roles, watches and locks", passwords(s))
+	good = own.Check("a restart, after which the client signs in again", restart(s)) && good
+	good = own.Check("certificates that are users", certificates) && good
+	s.Remove()
 	if !good {
 		os.Exit(1)
 	}

@@ -23,7 +23,7 @@ const AUTHORITY: usize = 1;
 const INSTEAD: &[u8] = b"\x09localhost";
 
 /// A connection whose first request is made readable.
-pub(super) struct Readable<T> {
+pub(crate) struct Readable<T> {
     connection: T,
     /// Read, and not looked at.
     raw: BytesMut,
@@ -41,7 +41,7 @@ enum Next {
 }
 
 impl<T> Readable<T> {
-    pub(super) fn new(connection: T) -> Readable<T> {
+    pub(crate) fn new(connection: T) -> Readable<T> {
         Readable { connection, raw: BytesMut::new(), ready: BytesMut::new(), next: Next::Preface }
     }
 

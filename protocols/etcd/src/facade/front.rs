@@ -13,7 +13,6 @@ use tower_service::Service;
 
 use super::{Shared, gateway};
 use crate::refusal;
-use crate::wire::MAX_MESSAGE;
 use crate::wire::etcdserverpb::auth_server::AuthServer;
 use crate::wire::etcdserverpb::cluster_server::ClusterServer;
 use crate::wire::etcdserverpb::kv_server::KvServer;
@@ -50,8 +49,9 @@ impl Service<Request<Incoming>> for Front {
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
         Box::pin(async move {
+            let limit = state.config.limits.body_bytes;
             Ok(match grpc {
-                true => in_its_words(grpc_call(state, request).await),
+                true => in_its_words(grpc_call(state, request).await, limit),
                 false => gateway::answer(state, request).await,
             })
         })
@@ -59,10 +59,10 @@ impl Service<Request<Incoming>> for Front {
 }
 
 macro_rules! services {
-    ($state:ident, $request:ident, $service:ident: $($path:literal => $server:ident,)+) => {
+    ($state:ident, $limit:ident, $request:ident, $service:ident: $($path:literal => $server:ident,)+) => {
         match $service {
             $($path => {
-                let mut server = $server::new($state).max_decoding_message_size(MAX_MESSAGE);
+                let mut server = $server::new($state).max_decoding_message_size($limit);
                 let Ok(response) = server.call($request).await;
                 response
             })+
@@ -73,8 +73,9 @@ macro_rules! services {
 
 async fn grpc_call(state: Shared, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().to_owned();
+    let limit = state.config.limits.body_bytes;
     let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    services!(state, request, service:
+    services!(state, limit, request, service:
         "etcdserverpb.KV" => KvServer,
         "etcdserverpb.Watch" => WatchServer,
         "etcdserverpb.Lease" => LeaseServer,
@@ -87,9 +88,9 @@ async fn grpc_call(state: Shared, request: Request<Incoming>) -> Response<Body> 
 }
 
 /// What the library answers by itself, as etcd's own library says it.
-fn in_its_words(mut response: Response<Body>) -> Response<Body> {
+fn in_its_words(mut response: Response<Body>, limit: usize) -> Response<Body> {
     let Some(status) = Status::from_header_map(response.headers()) else { return response };
-    let Some(said) = refusal::of_the_library(&status) else { return response };
+    let Some(said) = refusal::of_the_library(&status, limit) else { return response };
     let headers = response.headers_mut();
     headers.insert("grpc-status", HeaderValue::from(said.code() as i32));
     if let Ok(text) = HeaderValue::from_str(said.message()) {

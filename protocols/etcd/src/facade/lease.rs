@@ -28,11 +28,12 @@ impl State {
         }
         let longest = i64::try_from(Lease::MAX_TTL.as_secs()).unwrap_or(i64::MAX);
         let ttl = ttl.clamp(SHORTEST, longest);
-        let grant = Grant {
-            id: lease_from_wire(id),
-            ttl: Duration::from_secs(ttl.unsigned_abs()),
-            on_expiry: OnExpiry::Delete,
+        let on_expiry = match self.config.revive_within.0 {
+            Duration::ZERO => OnExpiry::Delete,
+            linger => OnExpiry::Lapse { linger },
         };
+        let grant =
+            Grant { id: lease_from_wire(id), ttl: Duration::from_secs(ttl.unsigned_abs()), on_expiry };
         let granted = self.context.registry.submit(client, grant).await?;
         Ok((granted.reply, ttl))
     }
@@ -138,7 +139,7 @@ impl LeaseService for Shared {
         let unknown =
             pb::LeaseTimeToLiveResponse { header, id, ttl: -1, ..pb::LeaseTimeToLiveResponse::default() };
         let Some(lease) = lease_from_wire(id) else { return Ok(Response::new(unknown)) };
-        let Some(kept) = view.lease(lease) else { return Ok(Response::new(unknown)) };
+        let Some(kept) = self.keys(&view).lease(lease) else { return Ok(Response::new(unknown)) };
         if keys {
             who.rights(&view).to_read_lease(self.keys(&view), lease)?;
         }
@@ -163,7 +164,9 @@ impl LeaseService for Shared {
         let who = self.who(&client, &view)?;
         who.is_known(&view)?;
         let rights = who.rights(&view);
-        let granted = view.leases(std::ops::Bound::Unbounded).filter(|it| !it.lease.implicit);
+        let alive = |id| self.keys(&view).lease(id).is_some();
+        let granted =
+            view.leases(std::ops::Bound::Unbounded).filter(|it| !it.lease.implicit && alive(it.lease.id));
         let mut leases: Vec<(Option<Duration>, LeaseId)> =
             granted.map(|it| (registry.remaining(it.lease.id), it.lease.id)).collect();
         for (_, lease) in &leases {

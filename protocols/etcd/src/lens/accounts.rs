@@ -74,9 +74,13 @@ fn key(kind: &str, name: &str) -> EntryKey {
     EntryKey { keyspace, key: Bytes::from([kind, name].concat()) }
 }
 
-const GUARD: &str = "guard";
 const USER: &str = "user/";
 const ROLE: &str = "role/";
+
+fn guard_key() -> &'static EntryKey {
+    static KEY: OnceLock<EntryKey> = OnceLock::new();
+    KEY.get_or_init(|| key("guard", ""))
+}
 
 fn put(key: EntryKey, message: &impl Message) -> Write {
     let value = message.encode_to_vec().into();
@@ -84,7 +88,7 @@ fn put(key: EntryKey, message: &impl Message) -> Write {
 }
 
 pub(crate) fn put_guard(guard: &Guard) -> Write {
-    put(key(GUARD, ""), guard)
+    put(guard_key().clone(), guard)
 }
 
 pub(crate) fn put_user(name: &str, user: &User) -> Write {
@@ -109,7 +113,7 @@ pub(crate) struct Accounts<'a>(pub(crate) &'a Snapshot);
 
 impl<'a> Accounts<'a> {
     pub(crate) fn guard(self) -> Guard {
-        match self.0.entry(&key(GUARD, "")) {
+        match self.0.entry(guard_key()) {
             None => Guard::FIRST,
             Some(kept) => Guard::decode(kept.value.value.clone()).unwrap_or(Guard::SHUT),
         }

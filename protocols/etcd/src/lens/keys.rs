@@ -6,8 +6,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use switchboard_model::{Entry, LeaseId, Stored};
-use switchboard_registry::{Held, InstanceView, Snapshot};
+use switchboard_model::{Entry, LeaseId, Standing, Stored};
+use switchboard_registry::{Held, InstanceView, LeaseView, Snapshot};
 
 use super::projection::{Projection, Projections, modified};
 use super::range::{End, KeyRange};
@@ -58,6 +58,11 @@ impl<'a> Keys<'a> {
         }
         let instances = instances.into_iter().peekable();
         Box::new(Merged { entries: entries.peekable(), instances })
+    }
+
+    /// None: nobody granted it, or it has ended. One that has lapsed may come back, and until then it is no lease.
+    pub(crate) fn lease(&self, id: LeaseId) -> Option<&'a Arc<LeaseView>> {
+        self.at.lease(id).filter(|it| !matches!(it.lease.standing, Standing::Lapsed { .. }))
     }
 
     /// The keys that live by a lease, in order.

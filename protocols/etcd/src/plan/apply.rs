@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         let only = KeyRange { start: request.key.clone(), end: End::Only };
         let before = self.current(&only).next().map(|item| item.to_wire());
         let known = |lease: i64| match lease_from_wire(lease) {
-            Some(id) if self.keys.at.lease(id).is_none() => Err(refusal::LEASE_NOT_FOUND),
+            Some(id) if self.keys.lease(id).is_none() => Err(refusal::LEASE_NOT_FOUND),
             lease => Ok(lease),
         };
         let named = known(request.lease)?;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use prost::Message;
 
+use super::apply::writes;
 use crate::lens::range::KeyRange;
 use crate::refusal::{self, Refusal};
 use crate::wire::MAX_REQUEST;
@@ -16,6 +17,9 @@ use crate::wire::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, Re
 const MAX_OPS: usize = 128;
 /// Nesting deeper than this is refused by the decoder before it gets here; one operation a level would allow more.
 const MAX_DEPTH: usize = 64;
+
+/// Bytes that etcd puts around a request before it measures it.
+const AROUND: usize = 18;
 
 type Checked = Result<(), Refusal>;
 
@@ -42,7 +46,10 @@ pub(crate) fn put(request: &PutRequest) -> Checked {
 }
 
 pub(crate) fn delete(request: &DeleteRangeRequest) -> Checked {
-    if request.key.is_empty() { Err(refusal::EMPTY_KEY) } else { Ok(()) }
+    if request.key.is_empty() {
+        return Err(refusal::EMPTY_KEY);
+    }
+    size(request)
 }
 
 pub(crate) fn txn(request: &TxnRequest) -> Checked {
@@ -50,12 +57,12 @@ pub(crate) fn txn(request: &TxnRequest) -> Checked {
     for branch in [&request.success, &request.failure] {
         Touches::of(branch)?;
     }
-    size(request)
+    if writes(request) { size(request) } else { Ok(()) }
 }
 
-/// On the whole request, as it would be replicated.
+/// On the whole request, as etcd would replicate it. What only reads is as long as a message may be.
 fn size(request: &impl Message) -> Checked {
-    if request.encoded_len() > MAX_REQUEST { Err(refusal::TOO_LARGE) } else { Ok(()) }
+    if request.encoded_len() + AROUND > MAX_REQUEST { Err(refusal::TOO_LARGE) } else { Ok(()) }
 }
 
 fn level(request: &TxnRequest, allowed: usize, depth: usize) -> Checked {

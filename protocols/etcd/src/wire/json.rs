@@ -11,10 +11,11 @@ pub(crate) fn first<T: DeserializeOwned>(text: &[u8]) -> Option<Result<(T, usize
         Err(why) if why.is_eof() => return Some(Err(why)),
         Err(why) => why,
     };
-    // What is made for numbers takes no null; such documents are rare enough to be read twice.
+    // What is made for numbers takes no null, and of 1.0 and 1e2 it does not see that they are whole; such documents
+    // are rare enough to be read twice.
     let mut documents = Deserializer::from_slice(text).into_iter::<Value>();
     Some(match documents.next()? {
-        Ok(mut whole) => match drop_nulls(&mut whole) {
+        Ok(mut whole) => match mend(&mut whole) {
             true => serde_json::from_value(whole).map(|document| (document, documents.byte_offset())),
             false => Err(why),
         },
@@ -38,26 +39,33 @@ pub(crate) fn whole<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(text)
 }
 
-/// Whether there were any.
-fn drop_nulls(value: &mut Value) -> bool {
-    let mut dropped = false;
+/// Whether there was anything to mend.
+fn mend(value: &mut Value) -> bool {
+    let mut mended = false;
     match value {
         Value::Object(fields) => {
             let all = fields.len();
             fields.retain(|_, field| !field.is_null());
-            dropped = fields.len() < all;
-            fields.values_mut().for_each(|field| dropped |= drop_nulls(field));
+            mended = fields.len() < all;
+            fields.values_mut().for_each(|field| mended |= mend(field));
         }
-        Value::Array(elements) => elements.iter_mut().for_each(|element| dropped |= drop_nulls(element)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(elements) => elements.iter_mut().for_each(|element| mended |= mend(element)),
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|it| number.is_f64() && it.fract() == 0.0);
+            if let Some(whole) = whole.and_then(|it| format!("{it:.0}").parse::<i64>().ok()) {
+                *number = whole.into();
+                mended = true;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
-    dropped
+    mended
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::etcdserverpb::{PutRequest, TxnRequest};
+    use crate::wire::etcdserverpb::{PutRequest, RangeRequest, TxnRequest};
 
     #[test]
     fn a_field_that_is_null_is_not_there() {
@@ -67,6 +75,19 @@ mod tests {
             whole(br#"{"success":[{"request_put":{"key":"a2V5","lease":null}}],"compare":[]}"#).unwrap();
         assert_eq!(txn.success.len(), 1);
         assert!(whole::<TxnRequest>(br#"{"success":[null]}"#).is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (text, limit) in
+            [("1.0", 1), ("1e2", 100), ("-3", -3), ("\"7\"", 7), ("9e15", 9_000_000_000_000_000)]
+        {
+            let range: RangeRequest = whole(format!(r#"{{"limit":{text}}}"#).as_bytes()).unwrap();
+            assert_eq!(range.limit, limit);
+        }
+        for text in ["1.5", "1e40", "\"x\"", "99999999999999999999"] {
+            assert!(whole::<RangeRequest>(format!(r#"{{"limit":{text}}}"#).as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -9,12 +9,26 @@ async fn what_is_too_large_is_refused_in_etcds_words() {
     let world = world().await;
     let put =
         |bytes: usize| pb::PutRequest { key: b("k"), value: vec![b'x'; bytes].into(), ..Default::default() };
-    let status = world.kv().put(put(1536 * 1024)).await.unwrap_err();
+    // What a real server told, to the byte: it measures the request with what it puts around it.
+    world.kv().put(put(1536 * 1024 - 25)).await.unwrap();
+    let status = world.kv().put(put(1536 * 1024 - 24)).await.unwrap_err();
     assert_eq!(status.message(), "etcdserver: request is too large");
     let status = world.kv().put(put(4 * 1024 * 1024)).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
     assert!(status.message().starts_with("grpc: received message larger than max ("), "{status:?}");
-    world.kv().put(put(1535 * 1024)).await.unwrap();
+    // A key is part of the request like everything else; what only reads is not measured.
+    let key = |bytes: usize| bytes::Bytes::from(vec![b'k'; bytes]);
+    let long = |bytes| pb::PutRequest { key: key(bytes), ..Default::default() };
+    world.kv().put(long(1024 * 1024)).await.unwrap();
+    let get = |bytes| pb::RangeRequest { key: key(bytes), ..Default::default() };
+    assert_eq!(world.kv().range(get(1024 * 1024)).await.unwrap().into_inner().count, 1);
+    assert_eq!(world.kv().range(get(1_800_000)).await.unwrap().into_inner().count, 0);
+    let delete = pb::DeleteRangeRequest { key: key(1_800_000), ..Default::default() };
+    let status = world.kv().delete_range(delete).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (tonic::Code::InvalidArgument, "etcdserver: request is too large")
+    );
 }
 
 #[tokio::test]

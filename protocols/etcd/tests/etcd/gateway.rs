@@ -36,7 +36,11 @@ async fn errors_have_every_shape() {
     assert_eq!(world.http(Method::GET, "/v3/kv/range", "").await.0, StatusCode::NOT_IMPLEMENTED);
     assert_eq!(world.http(Method::GET, "/nothing", "").await.1, "404 page not found\n");
     let large = format!(r#"{{"key":"a2V5","value":"{}"}}"#, "A".repeat(3 * 1024 * 1024));
-    assert_eq!(world.post("/v3/kv/put", &large).await.0, StatusCode::BAD_REQUEST);
+    let (status, said) = world.post("/v3/kv/put", &large).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(said["message"], "grpc: received message larger than max (2359306 vs. 2097152)");
+    let far_too_large = format!(r#"{{"key":"a2V5","value":"{}"}}"#, "A".repeat(9 * 1024 * 1024));
+    assert_eq!(world.post("/v3/kv/put", &far_too_large).await.0, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -83,3 +83,78 @@ async fn a_lease_that_nobody_renews_ends_and_one_that_is_renewed_stays() {
     assert_eq!(world.all("heard", 0).await.unwrap().len(), 1);
     beats.abort();
 }
+
+#[tokio::test]
+async fn thousands_that_end_at_once_let_others_write_in_between() {
+    let world = world().await;
+    let mut watches = world.watches().await;
+    watches
+        .create(pb::WatchCreateRequest {
+            filters: vec![pb::watch_create_request::FilterType::Noput.into()],
+            ..watch("gone/", "gone0", 0)
+        })
+        .await;
+    let lease = world.lease();
+    let granted = (0..3000).map(|i| {
+        let (mut lease, mut kv) = (lease.clone(), world.kv());
+        async move {
+            let id =
+                lease.lease_grant(pb::LeaseGrantRequest { ttl: 2, id: 0 }).await.unwrap().into_inner().id;
+            let key = b(&format!("gone/{i}"));
+            // On a slow machine one may have ended before anything lives by it.
+            kv.put(pb::PutRequest { key, lease: id, ..Default::default() }).await.is_ok()
+        }
+    });
+    let held = futures_util::future::join_all(granted).await.into_iter().filter(|held| *held).count();
+    let writing = tokio::spawn({
+        let mut kv = world.kv();
+        async move {
+            let mut revisions = Vec::new();
+            loop {
+                let put = pb::PutRequest { key: b("other"), ..Default::default() };
+                revisions.push(kv.put(put).await.unwrap().into_inner().header.unwrap().revision);
+                let left = pb::RangeRequest {
+                    key: b("gone/"),
+                    range_end: b("gone0"),
+                    count_only: true,
+                    ..Default::default()
+                };
+                if kv.range(left).await.unwrap().into_inner().count == 0 {
+                    return revisions;
+                }
+            }
+        }
+    });
+    let mut ended = std::collections::BTreeSet::new();
+    while ended.len() < held {
+        ended.extend(watches.next().await.events.iter().map(|event| event.kv.as_ref().unwrap().mod_revision));
+    }
+    let (first, last) = (*ended.first().unwrap(), *ended.last().unwrap());
+    let between = writing.await.unwrap().into_iter().filter(|at| (first..last).contains(at)).count();
+    assert!(between >= 10, "{between} writes while the leases ended");
+}
+
+#[tokio::test]
+async fn a_keepalive_brings_back_an_ended_lease_with_its_instances_if_that_is_asked_for() {
+    let world = world_with("revive_within = '1m'", Default::default()).await;
+    let lease = world.grant(2).await;
+    let created = world.put_under("/services/web/1", "10.0.0.1:80", lease).await;
+    world.put_under("lock/1", "1", lease).await;
+    let mut watches = world.watches().await;
+    watches.create(watch("/services/", "/services0", 0)).await;
+    assert!(watches.told().await[0].starts_with("DELETE /services/web/1="));
+    // As if the lease were not there any more.
+    let asked = pb::LeaseTimeToLiveRequest { id: lease, keys: true };
+    assert_eq!(world.lease().lease_time_to_live(asked).await.unwrap().into_inner().ttl, -1);
+    assert!(
+        world.lease().lease_leases(pb::LeaseLeasesRequest {}).await.unwrap().into_inner().leases.is_empty()
+    );
+    let put = pb::PutRequest { key: b("k"), lease, ..Default::default() };
+    assert_eq!(world.kv().put(put).await.unwrap_err().message(), "etcdserver: requested lease not found");
+    let beats = tokio_stream::iter([pb::LeaseKeepAliveRequest { id: lease }]);
+    let mut beats = world.lease().lease_keep_alive(beats).await.unwrap().into_inner();
+    assert_eq!(beats.message().await.unwrap().unwrap().ttl, 2);
+    assert!(watches.told().await[0].starts_with("PUT /services/web/1=10.0.0.1:80@"));
+    assert_eq!(world.all("lock/", 0).await.unwrap(), Vec::<String>::new());
+    assert!(world.put_under("k", "1", lease).await > created);
+}

@@ -4,6 +4,7 @@ use switchboard_model::Health;
 use switchboard_registry::InstanceView;
 
 use super::State;
+use super::brake::Hold;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::lens::{all_in, app_to_wire, id_to_wire, services, status_to_wire};
@@ -23,10 +24,7 @@ struct Page<'a> {
     revision: u64,
     instances: usize,
     served: usize,
-    suspect: usize,
-    kept: usize,
-    share: u32,
-    at_least: usize,
+    hold: Hold,
     peers: Vec<PeerState>,
     rows: Vec<Row>,
     left_out: usize,
@@ -45,7 +43,12 @@ struct Row {
 #[derive(Template)]
 #[template(path = "lastn.html")]
 struct Last {
-    events: Vec<Event>,
+    events: Vec<Happened>,
+}
+
+struct Happened {
+    ago: String,
+    event: Event,
 }
 
 /// `GET /`: for people.
@@ -54,7 +57,6 @@ pub(crate) fn page(state: &State, ask: &Ask) -> Result<Answer, Refusal> {
     let namespace = ask.namespace.as_str();
     let all = || services(&view, namespace).flat_map(|service| all_in(service));
     let tally = view.tally();
-    let brake = state.context.registry.brake();
     let rows: Vec<Row> = all().take(MOST).map(|view| row(view)).collect();
     let page = Page {
         version: state.context.about.version,
@@ -63,10 +65,7 @@ pub(crate) fn page(state: &State, ask: &Ask) -> Result<Answer, Refusal> {
         revision: view.revision().0,
         instances: tally.instances,
         served: tally.served,
-        suspect: tally.suspect,
-        kept: tally.kept,
-        share: (brake.share * 100.0).round() as u32,
-        at_least: brake.at_least,
+        hold: state.hold(&view),
         peers: state.peers.states(),
         left_out: all().count().saturating_sub(rows.len()),
         rows,
@@ -98,7 +97,17 @@ fn row(view: &InstanceView) -> Row {
 /// `GET /lastn`: who came and who went.
 pub(crate) async fn last(state: &State, _ask: &Ask) -> Result<Answer, Refusal> {
     let events = state.recent.last(&state.context.registry).await.map_err(Refusal::not_ready)?;
-    rendered(&Last { events })
+    let now = state.context.registry.now().wall_ms;
+    let happened = |event: Event| Happened { ago: ago(now.saturating_sub(event.at_ms)), event };
+    rendered(&Last { events: events.into_iter().map(happened).collect() })
+}
+
+fn ago(ms: u64) -> String {
+    match ms / 1000 {
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
 }
 
 fn rendered(page: &impl Template) -> Result<Answer, Refusal> {

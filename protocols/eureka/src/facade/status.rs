@@ -96,6 +96,7 @@ pub(crate) fn server(state: &State, ask: &Ask) -> Result<Answer, Refusal> {
     let tally = view.tally();
     let about = &state.context.about;
     let peers = state.peers.names().join(",");
+    let hold = state.hold(&view);
     Ok(said(
         ask,
         "status",
@@ -114,6 +115,10 @@ pub(crate) fn server(state: &State, ask: &Ask) -> Result<Answer, Refusal> {
                 "served": tally.served,
                 "kept-in-service-although-silent": tally.suspect,
                 "lapsed": tally.lapsed,
+            },
+            "brake": {
+                "state": if hold.is_holding { "holding" } else { "idle" },
+                "reason": hold.reason,
             },
         }),
     ))

@@ -79,7 +79,7 @@ async fn words_that_break_the_rules_are_refused_by_name() {
         (json!({ "instanceId": "a\nb" }), "instanceId"),
         (json!({ "instanceId": long }), "instanceId"),
         (json!({ "hostName": "http://x/", "ipAddr": "not an ip" }), "address"),
-        (json!({ "metadata": { "a": "line\nline" } }), "metadata"),
+        (json!({ "metadata": { "a": "line\u{0007}" } }), "metadata"),
         (json!({ "metadata": { "": "x" } }), "metadata"),
         (json!({ "homePageUrl": "a\u{0007}b" }), "homePageUrl"),
         (json!({ "leaseInfo": { "durationInSecs": 99_999_999_999_i64 } }), "leaseInfo.durationInSecs"),

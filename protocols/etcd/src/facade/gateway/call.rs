@@ -7,8 +7,9 @@ use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, StreamBody};
 use hyper::body::Incoming;
+use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use switchboard_facade::Peer;
@@ -18,6 +19,7 @@ use tonic::{Code, Status};
 
 use super::refuse;
 use crate::facade::{Shared, State, client, watch};
+use crate::refusal;
 use crate::wire::etcdserverpb::{LeaseKeepAliveRequest, WatchRequest};
 use crate::wire::json;
 
@@ -36,7 +38,7 @@ impl Call {
         serve: impl AsyncFnOnce(Shared, tonic::Request<Q>) -> Served<A>,
     ) -> Response<Body>
     where
-        Q: DeserializeOwned,
+        Q: DeserializeOwned + Message,
         A: Serialize,
     {
         if !self.right {
@@ -59,7 +61,7 @@ impl Call {
         serve: impl AsyncFnOnce(Shared, tonic::Request<Q>) -> Served<Answers<A>>,
     ) -> Response<Body>
     where
-        Q: DeserializeOwned,
+        Q: DeserializeOwned + Message,
         A: Serialize + Send + 'static,
     {
         if !self.right {
@@ -81,7 +83,7 @@ impl Call {
         if !self.right {
             return refuse::wrong_method();
         }
-        let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
+        let (state, limit) = (self.state.clone(), text_limit(self.state.config.limits.body_bytes));
         let (peer, body) = self.apart();
         let asked = documents::<WatchRequest>(body, limit);
         lines(watch::open(state, client(&peer), asked)).await
@@ -92,7 +94,7 @@ impl Call {
         if !self.right {
             return refuse::wrong_method();
         }
-        let (state, limit) = (self.state.clone(), self.state.config.limits.body_bytes);
+        let (state, limit) = (self.state.clone(), text_limit(self.state.config.limits.body_bytes));
         let (peer, body) = self.apart();
         let client = client(&peer);
         let asked = documents::<LeaseKeepAliveRequest>(body, limit);
@@ -119,20 +121,32 @@ impl Call {
         (request, body)
     }
 
-    async fn read<Q: DeserializeOwned>(self) -> Result<tonic::Request<Q>, Status> {
+    async fn read<Q: DeserializeOwned + Message>(self) -> Result<tonic::Request<Q>, Status> {
         let limits = self.state.config.limits;
         let (peer, body) = self.apart();
-        let whole = http_body_util::Limited::new(body, limits.body_bytes).collect();
-        let whole = tokio::time::timeout(limits.body_timeout.0, whole).await;
-        let Ok(Ok(whole)) = whole else {
-            return Err(Status::invalid_argument("the request's body is too large, or did not come"));
+        let whole = http_body_util::Limited::new(body, text_limit(limits.body_bytes)).collect();
+        let whole = match tokio::time::timeout(limits.body_timeout.0, whole).await {
+            Ok(Ok(whole)) => whole.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                return Err(refusal::too_long("more", limits.body_bytes));
+            }
+            Ok(Err(error)) => return Err(Status::cancelled(error.to_string())),
+            Err(_) => return Err(Status::deadline_exceeded("the request's body did not come in time")),
         };
-        let message = json::whole(&whole.to_bytes()).map_err(malformed)?;
-        Ok(peer.map(|()| message))
+        let message: Q = json::whole(&whole).map_err(malformed)?;
+        match message.encoded_len() {
+            size if size > limits.body_bytes => Err(refusal::too_long(size, limits.body_bytes)),
+            _ => Ok(peer.map(|()| message)),
+        }
     }
 }
 
 type Answers<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
+
+/// Bytes take four thirds of their length as text, and what is around them more.
+fn text_limit(message: usize) -> usize {
+    message.saturating_mul(4)
+}
 
 fn malformed(error: serde_json::Error) -> Status {
     Status::new(Code::InvalidArgument, error.to_string())
@@ -223,7 +237,7 @@ impl Reading {
                 }
             }
             if self.text.len() > self.limit {
-                return Err(Status::invalid_argument("the request's body is too large"));
+                return Err(refusal::too_long(self.text.len(), self.limit));
             }
         }
     }
