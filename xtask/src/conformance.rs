@@ -54,6 +54,8 @@ const DRIVERS: &[Driver] = &[
     always("etcd/guarded", Tool::Python, "guarded/run.py"),
     always("etcd/guarded-go", Tool::Go, "go/guarded"),
     always("etcd/leases", Tool::Go, "go/leases"),
+    always("etcd/storm", Tool::Go, "go/storm"),
+    always("etcd/hostile", Tool::Python, "hostile.py"),
     always("etcd/etcdctl", Tool::Python, "etcdctl.py"),
     always("etcd/gokit", Tool::GoTest, "gokit/kit.tests"),
     always("etcd/coredns", Tool::GoTest, "coredns/plugin.tests"),
