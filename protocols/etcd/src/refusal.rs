@@ -122,9 +122,16 @@ impl From<Refusal> for Status {
 
 /// What the library says when a message is too large or cannot be read, as etcd's own library says it.
 pub(crate) fn of_the_library(status: &Status, limit: usize) -> Option<Status> {
-    let too_large = "Error, decoded message length too large: found ";
-    let size = status.message().strip_prefix(too_large)?.split(' ').next()?;
-    Some(too_long(size, limit))
+    let said = status.message();
+    if let Some(rest) = said.strip_prefix("Error, decoded message length too large: found ") {
+        return Some(too_long(rest.split(' ').next()?, limit));
+    }
+    let why = said.strip_prefix("failed to decode Protobuf message: ")?;
+    // Only transactions nest without end.
+    if why.ends_with("recursion limit reached") {
+        return Some(TOO_MANY_OPS.into());
+    }
+    Some(Status::new(Code::Internal, format!("grpc: error unmarshalling request: {why}")))
 }
 
 pub(crate) fn too_long(size: impl Display, limit: usize) -> Status {

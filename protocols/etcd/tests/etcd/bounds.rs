@@ -32,6 +32,35 @@ async fn what_is_too_large_is_refused_in_etcds_words() {
 }
 
 #[tokio::test]
+async fn what_nests_too_deep_or_is_no_message_is_refused_in_etcds_words() {
+    use pb::request_op::Request;
+    let world = world().await;
+    let nested = |depth| {
+        (0..depth).fold(pb::TxnRequest::default(), |within, _| {
+            let op = pb::RequestOp { request: Some(Request::RequestTxn(within)) };
+            pb::TxnRequest { success: vec![op], ..Default::default() }
+        })
+    };
+    world.kv().txn(nested(49)).await.unwrap();
+    let status = world.kv().txn(nested(60)).await.unwrap_err();
+    let too_many = "etcdserver: too many operations in txn request";
+    assert_eq!((status.code(), status.message()), (tonic::Code::InvalidArgument, too_many));
+    let json =
+        |depth| (0..depth).fold("{}".to_owned(), |t, _| format!(r#"{{"success":[{{"request_txn":{t}}}]}}"#));
+    assert_eq!(world.post("/v3/kv/txn", &json(41)).await.0, http::StatusCode::OK);
+    assert_eq!(world.post("/v3/kv/txn", &json(60)).await.1["message"], too_many);
+    // A message of another kind: what is a text there is a number here.
+    let mut client = tonic::client::Grpc::new(world.channel.clone());
+    client.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<pb::CompactionRequest, pb::RangeResponse>::default();
+    let request = tonic::Request::new(pb::CompactionRequest { revision: 7, physical: true });
+    let path = "/etcdserverpb.KV/Range".parse().unwrap();
+    let status = client.unary(request, path, codec).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Internal);
+    assert!(status.message().starts_with("grpc: error unmarshalling request: "), "{status:?}");
+}
+
+#[tokio::test]
 async fn a_stream_that_is_never_read_holds_nobody_up() {
     let world = world().await;
     let mut deaf = world.watches().await;

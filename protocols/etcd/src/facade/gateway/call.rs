@@ -163,7 +163,12 @@ fn text_limit(message: usize) -> usize {
 }
 
 fn malformed(error: serde_json::Error) -> Status {
-    Status::new(Code::InvalidArgument, error.to_string())
+    let why = error.to_string();
+    // Only transactions nest without end.
+    match why.starts_with("recursion limit exceeded") {
+        true => refusal::TOO_MANY_OPS.into(),
+        false => Status::new(Code::InvalidArgument, why),
+    }
 }
 
 /// An answer as one document; a large one once others have been read.
