@@ -138,7 +138,7 @@ def other_protocols():
 
 
 def health():
-    put("/v1/agent/check/register", {"Name": "ttl", "CheckID": "ttl", "ServiceID": "web-101", "TTL": "1h", "Status": "passing"})
+    put("/v1/agent/check/register", {"Name": "ttl", "ID": "ttl", "ServiceID": "web-101", "TTL": "1h", "Status": "passing"})
     for state, count in [("warn", 2), ("fail", 1), ("pass", 2)]:
         put(f"/v1/agent/check/{state}/ttl")
         equal(len(answers("user-service.service.consul")), count, f"instances after {state}")

@@ -86,7 +86,14 @@ impl Server {
 
     /// Resolves when something ended that must not end.
     pub(crate) async fn broken(&mut self) -> Failure {
-        match self.facades.join_next().await {
+        let ended = tokio::select! {
+            ended = self.facades.join_next(), if !self.facades.is_empty() => ended,
+            () = self.registry.stopping() => {
+                let why = self.registry.waiting_for().unwrap_or_default();
+                return Failure::failed(format!("the registry stopped without being told to; it waits for {why}"));
+            }
+        };
+        match ended {
             Some(Ok((name, Ok(())))) => Failure::failed(format!("{name} stopped without being told to")),
             Some(Ok((name, Err(error)))) => Failure::failed(format!("{name} failed: {error:#}")),
             Some(Err(error)) => Failure::failed(format!("a protocol crashed: {error}")),

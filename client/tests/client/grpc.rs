@@ -86,8 +86,16 @@ async fn tonic_2839_calls_move_on_from_an_endpoint_that_cannot_be_reached_and_re
         client.check(ask()).await.unwrap();
     }
     dead.kill().await;
+    let mut broken = 0;
     for call in 0..100 {
-        client.check(ask()).await.unwrap_or_else(|status| panic!("call {call}: {status}"));
+        if let Err(status) = client.check(ask()).await {
+            // One was sent by the connection that was open, while that broke: nobody knows what became of it.
+            broken += 1;
+            assert!(
+                broken == 1 && status.message().contains("may have had an effect"),
+                "call {call}: {status}"
+            );
+        }
     }
     // And when all are dead, the error says whom it tried.
     living.kill().await;

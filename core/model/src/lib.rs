@@ -25,7 +25,7 @@ pub use entry::{Entry, EntryKey};
 pub use health::{Health, Status, worst};
 pub use instance::{Instance, InstanceKey, Lifecycle, Port};
 pub use lease::{Lease, LeaseId, OnExpiry, Standing};
-pub use name::{DEFAULT_NAMESPACE, Id, Name, NodeKey, ServiceKey};
+pub use name::{DEFAULT_NAMESPACE, Id, NODELESS, Name, NodeKey, ServiceKey};
 pub use node::Node;
 pub use record::{Kept, Record, RecordKey, Stored};
 pub use rejection::{Noun, Rejection, Unavailable};

@@ -10,6 +10,9 @@ use crate::words::text_limit;
 /// The namespace of whoever names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
+/// What protocols that need a node call the one of instances which name none.
+pub const NODELESS: &str = "switchboard";
+
 /// The name of a namespace, a service or a node.
 ///
 /// Names compare without ASCII case and keep the case they were first written in. A name is 1 to 255 characters of

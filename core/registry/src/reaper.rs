@@ -25,8 +25,9 @@ const BATCH: usize = 256;
 const AT_ONCE: usize = 64;
 
 pub(crate) fn spawn(registry: Registry) {
-    tokio::spawn(run(registry.clone()));
-    tokio::spawn(compact(registry));
+    let shared = registry.shared().clone();
+    tokio::spawn(shared.clone().keep("the watch over deadlines", run(registry.clone())));
+    tokio::spawn(shared.keep("the forgetting of history", compact(registry)));
 }
 
 async fn run(registry: Registry) {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -153,20 +154,22 @@ impl Registry {
             catch_ups: Semaphore::new(2),
         });
         let registry = Registry { shared: shared.clone() };
-        let reaped = registry.clone();
-        tokio::spawn(async move {
-            match Writer::load(shared.clone(), inbox).await {
+        let (reaped, watched) = (registry.clone(), shared.clone());
+        let writing = shared.clone().keep("the writer", async move {
+            match Writer::load(watched.clone(), inbox).await {
                 Ok(writer) => {
                     reaper::spawn(reaped);
                     writer.run().await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store could not be loaded");
-                    *shared.waiting_for.lock() = Some(format!("a store that can be loaded: {error}"));
-                    shared.asks.lock().take();
-                    shared.stopping.send_replace(true);
+                    *watched.waiting_for.lock() = Some(format!("a store that can be loaded: {error}"));
+                    watched.end();
                 }
             }
+        });
+        tokio::spawn(async move {
+            writing.await;
             shared.stopped.send_replace(true);
         });
         registry
@@ -361,10 +364,9 @@ impl Registry {
 
     /// What the registry waits for before it is ready; None: it is.
     pub fn waiting_for(&self) -> Option<String> {
-        if *self.shared.stopping.borrow() && self.shared.published.load().is_some() {
-            return Some("nothing: it is stopping".to_owned());
-        }
-        self.shared.waiting_for.lock().clone()
+        let waiting_for = self.shared.waiting_for.lock().clone();
+        let is_stopping = *self.shared.stopping.borrow() && self.shared.published.load().is_some();
+        waiting_for.or_else(|| is_stopping.then(|| "nothing: it is stopping".to_owned()))
     }
 
     /// The meters, with the gauges brought up to date.
@@ -393,9 +395,7 @@ impl Registry {
 
     /// Takes no more writes, finishes those that it took, and lets go of the engine.
     pub async fn stop(&self) -> Result<(), StoreError> {
-        self.shared.stopping.send_replace(true);
-        self.shared.asks.lock().take();
-        self.shared.topics.ring_all();
+        self.shared.end();
         let mut stopped = self.shared.stopped.subscribe();
         // The sender lives as long as we do.
         let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -414,6 +414,32 @@ impl Registry {
 }
 
 impl Shared {
+    /// Nothing more is taken, and nobody is kept waiting.
+    fn end(&self) {
+        self.stopping.send_replace(true);
+        self.asks.lock().take();
+        self.topics.ring_all();
+    }
+
+    /// Work that everything rests on. If it crashes the registry stops, and whoever runs it sees that: one that nothing is written
+    /// to, or in which nothing ends, would go on looking well.
+    pub(crate) fn keep(
+        self: Arc<Shared>,
+        what: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
+        let working = tokio::spawn(work);
+        async move {
+            if let Err(error) = working.await
+                && error.is_panic()
+            {
+                tracing::error!(what, %error, "a part that everything rests on crashed: the registry stops");
+                *self.waiting_for.lock() = Some(format!("to be started again: {what} crashed: {error}"));
+                self.end();
+            }
+        }
+    }
+
     pub(crate) fn head(&self) -> Revision {
         Revision(self.head.load(Ordering::Acquire))
     }
@@ -504,4 +530,25 @@ pub(crate) fn replay(at: &Snapshot, history: History) -> Vec<Changes> {
 pub(crate) fn step(edit: &switchboard_store::Edit, forward: bool) -> Option<Step> {
     let key: RecordKey = edit.after.as_ref().or(edit.before.as_ref())?.key();
     Some((key, if forward { edit.after.clone() } else { edit.before.clone() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_engine_memory::Memory;
+
+    use super::*;
+    use crate::gate::OpenGate;
+
+    /// It took no more writes, and looked as well as ever.
+    #[tokio::test]
+    async fn a_registry_whose_parts_crash_stops_and_says_so() {
+        let registry = Registry::open(Arc::new(Memory::new()), Options::default(), Arc::new(OpenGate));
+        registry.loaded().await.unwrap();
+        assert_eq!(registry.waiting_for(), None);
+        registry.shared.clone().keep("a test", async { panic!("on purpose") }).await;
+        registry.stopping().await;
+        assert!(registry.waiting_for().unwrap().contains("a test crashed"));
+        let refused = registry.keep_alive(&Caller::internal("test"), LeaseId(1)).await;
+        assert!(refused.is_err());
+    }
 }

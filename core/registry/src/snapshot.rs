@@ -98,11 +98,11 @@ impl Snapshot {
     }
 
     /// All instances with this id, in whatever service and on whatever node.
-    pub fn instances_by_id<'a>(
+    pub fn instances_by_id<'a, 'q>(
         &'a self,
-        namespace: &'a str,
-        id: &'a str,
-    ) -> impl Iterator<Item = &'a Arc<InstanceKey>> + use<'a> {
+        namespace: &'q str,
+        id: &'q str,
+    ) -> impl Iterator<Item = &'a Arc<InstanceKey>> + use<'a, 'q> {
         let from = IdRef { namespace, id };
         self.ids.range((Bound::Included(from), Bound::Unbounded)).map(|by| &by.0).take_while(move |key| {
             key.id.as_str() == id && key.namespace.as_str().eq_ignore_ascii_case(namespace)

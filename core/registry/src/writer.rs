@@ -219,7 +219,8 @@ impl Writer {
 
     fn plan(&mut self, mut ask: Box<dyn Ask>, committing: Option<&mut Group>) {
         let now = self.shared.clock.now();
-        let planned = ask.plan(&self.accepted, now).and_then(|plan| {
+        let planned = unharmed(|| {
+            let plan = ask.plan(&self.accepted, now)?;
             gate::admit(&*self.shared.gate, ask.caller(), &plan, &self.accepted)?;
             Ok(plan)
         });
@@ -412,6 +413,15 @@ impl Writer {
         self.shared.publish(snapshot, group);
         Ok(())
     }
+}
+
+/// One wish that cannot be planned without a crash is no reason for all others to find no writer any more. Planning changes nothing.
+fn unharmed(plan: impl FnOnce() -> Result<Plan, Rejection>) -> Result<Plan, Rejection> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(plan)).unwrap_or_else(|_| {
+        tracing::error!("a request crashed while it was planned, and was refused; please report this with its backtrace");
+        let why = "planning it crashed, so nothing was written; this is a fault of the registry, whose log says where";
+        Err(Rejection::invalid("request", why))
+    })
 }
 
 /// Work that takes long enough to be kept away from the threads that answer requests.

@@ -245,10 +245,18 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
     bytes.into()
 }
 
-/// Go keeps JSON harmless inside HTML and JavaScript.
+/// Go keeps JSON harmless inside HTML and JavaScript, and writes whole numbers as such.
 struct Go(CompactFormatter);
 
 impl Formatter for Go {
+    fn write_f64<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, value: f64) -> std::io::Result<()> {
+        match value.abs() {
+            size if size >= 1e21 => writer.write_all(format!("{value:e}").replace('e', "e+").as_bytes()),
+            size if size != 0.0 && size < 1e-6 => write!(writer, "{value:e}"),
+            _ => write!(writer, "{value}"),
+        }
+    }
+
     fn write_string_fragment<W: ?Sized + std::io::Write>(
         &mut self,
         writer: &mut W,
@@ -327,6 +335,22 @@ mod tests {
     #[test]
     fn text_is_escaped_as_go_does() {
         assert_eq!(encode(&"a<b>&\"\n\u{2028}é"), "\"a\\u003cb\\u003e\\u0026\\\"\\n\\u2028é\"");
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_does() {
+        for (number, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (0.00001, "0.00001"),
+            (1e-7, "1e-7"),
+            (-2.0, "-2"),
+            (1e21, "1e+21"),
+        ] {
+            assert_eq!(encode(&number), text);
+            assert_eq!(encode(&serde_json::json!([number])), format!("[{text}]"));
+        }
     }
 
     #[test]

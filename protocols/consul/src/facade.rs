@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod alias;
+mod background;
 pub(crate) mod catalog;
 pub(crate) mod catalog_write;
 pub(crate) mod connect;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use switchboard_model::{
-    Annex, Check, CheckKey, Id, InstanceKey, Metadata, Name, Node, NodeKey, Owner, Probe, Rejection, Status,
-    Thresholds,
+    Annex, Check, CheckKey, Id, InstanceKey, Metadata, NODELESS, Name, Node, NodeKey, Owner, Probe,
+    Rejection, Status, Thresholds,
 };
 
 use crate::ask::Ask;
@@ -14,9 +14,6 @@ use crate::config::Config;
 use crate::lens::{NodeWords, node_id};
 use crate::refusal::Refusal;
 use crate::wire;
-
-/// Where instances live that name no node.
-pub(crate) const NODELESS: &str = "switchboard";
 
 /// The check that says whether a node's agent answers.
 pub(crate) const SERF: &str = "serfHealth";

@@ -60,8 +60,8 @@ fn once_each(plan: Plan) -> Plan {
 /// The instance of this id on the node, whatever its service: on a node an id is unique.
 pub(crate) fn on_node<'a>(
     at: &'a Snapshot,
-    node: Option<&'a NodeKey>,
-    id: &'a str,
+    node: Option<&NodeKey>,
+    id: &str,
 ) -> Option<&'a Arc<InstanceKey>> {
     let namespace = node.map_or(switchboard_model::DEFAULT_NAMESPACE, |node| node.namespace.as_str());
     at.instances_by_id(namespace, id).find(|key| key.node.as_ref() == node.map(|node| &node.node))

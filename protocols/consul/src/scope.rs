@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use switchboard_model::{DEFAULT_NAMESPACE, Health, Instance, Name};
+use bytes::Bytes;
+use switchboard_model::{DEFAULT_NAMESPACE, EntryKey, Health, Instance, NODELESS, Name, Selector};
 use switchboard_registry::{InstanceView, NodeFacts, NodeView, ServiceView, Snapshot};
 
 use crate::ask::Ask;
-use crate::identity::NODELESS;
 
 /// Consul's community edition knows one namespace.
 pub(crate) fn is_ours(namespace: &Name) -> bool {
@@ -48,6 +48,17 @@ pub(crate) fn members<'a>(
     node: &'a NodeView,
 ) -> impl Iterator<Item = &'a Arc<InstanceView>> {
     node.members.iter().filter_map(|member| at.instance(member))
+}
+
+/// All entries of a keyspace.
+pub(crate) fn all_of(keyspace: &str) -> Selector {
+    Selector::Entries { keyspace: keyspace.into(), start: Bytes::new(), end: None }
+}
+
+/// One entry, and none that begins like it.
+pub(crate) fn only(key: &EntryKey) -> Selector {
+    let end = [&key.key, &b"\0"[..]].concat();
+    Selector::Entries { keyspace: key.keyspace.clone(), start: key.key.clone(), end: Some(end.into()) }
 }
 
 pub(crate) fn is_passing(view: &InstanceView) -> bool {

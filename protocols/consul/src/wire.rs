@@ -21,3 +21,8 @@ pub(crate) use query::{QueryBody, QueryDnsOut, QueryOut, ServiceQuery};
 pub(crate) use service::{AgentServiceBody, LocalityBody, ServiceBody};
 pub(crate) use session::{ServiceCheck, Session, SessionBody};
 pub(crate) use txn::*;
+
+/// What nobody has to be told: it is what there is when nothing is said.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -28,6 +28,8 @@ pub struct Config {
     pub bcrypt_cost: u32,
     /// How long after a lease has ended a keepalive still brings it back, with the instances under it.
     pub revive_within: Span,
+    /// Answers that wait for their clients to read them, before further ones wait to be made.
+    pub unread_bytes: usize,
     /// Prefixes under which keys are instances.
     pub prefixes: Vec<Prefix>,
     pub limits: Limits,
@@ -61,6 +63,7 @@ impl Default for Config {
             auth_token_ttl: Span::seconds(300),
             bcrypt_cost: 10,
             revive_within: Span::seconds(0),
+            unread_bytes: 512 * 1024 * 1024,
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
                 value: Form::Address,
@@ -129,6 +132,9 @@ bcrypt_cost = 10
 # How long after a lease has ended a keepalive still brings it back, with the instances under it, though not with
 # ordinary keys. "0s": never, as with etcd.
 revive_within = "0s"
+# Bytes of large answers that wait for their clients to read them. Beyond that further large ones wait to be made, for
+# half a minute, and are then refused.
+unread_bytes = 536870912
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:
 # "address", "url", "grpc-endpoint" or "json"; all of them are understood.
 prefixes = [{ keys = "/services/{service}/{id}", value = "address", namespace = "default" }]

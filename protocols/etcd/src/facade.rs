@@ -13,6 +13,7 @@ mod lock;
 mod maintenance;
 mod plain;
 mod turn;
+mod unread;
 mod watch;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tonic::Request;
 
 use self::auth::{Passwords, Tokens};
 pub(crate) use self::client::Client;
+use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
 use crate::lens::projection::Projections;
@@ -85,6 +87,7 @@ impl Facade for Etcd {
         let state = State {
             tokens: Tokens::new(self.config.auth_token_ttl.0),
             passwords: Passwords::new(self.config.bcrypt_cost),
+            unread: Unread::new(self.config.unread_bytes),
             projections: self.projections,
             config: self.config,
             context,
@@ -134,6 +137,7 @@ pub(crate) struct State {
     pub(crate) advertise: Vec<String>,
     tokens: Tokens,
     passwords: Passwords,
+    unread: Arc<Unread>,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.

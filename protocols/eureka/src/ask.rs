@@ -89,7 +89,14 @@ impl Ask {
         let Some(text) = self.get("lastDirtyTimestamp").filter(|text| text != "null") else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|_| Refusal::bad("lastDirtyTimestamp: must be a number"))
+        match text.parse::<i64>() {
+            // Before 1970 is as old as can be.
+            Ok(at) => Ok(Some(u64::try_from(at).unwrap_or(0))),
+            Err(_) => Err(Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "lastDirtyTimestamp: must be a number of milliseconds",
+            )),
+        }
     }
 
     /// The body, unpacked; before and after that at most so long.

@@ -161,7 +161,58 @@ pub(crate) fn hash(at: &Snapshot, namespace: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::wire::unpack;
+
     use super::*;
+
+    fn page(is_packed: bool) -> Page {
+        Page { namespace: Name::default_namespace(), is_delta: false, form: Form::JSON, is_packed }
+    }
+
+    /// Counts how often something is encoded, and as of when.
+    #[derive(Default)]
+    struct Press(Pages, std::sync::atomic::AtomicUsize);
+
+    impl Press {
+        async fn get(self: &Arc<Self>, is_packed: bool, wanted: u64, now: u64) -> Bytes {
+            let press = self.clone();
+            let newest = async move {
+                let encode = move || {
+                    press.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    now.to_string().into_bytes()
+                };
+                Ok(((Revision(now), 0), encode))
+            };
+            self.0.get(page(is_packed), (Revision(wanted), 0), newest).await.unwrap()
+        }
+
+        fn count(&self) -> usize {
+            self.1.load(std::sync::atomic::Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test]
+    async fn however_many_ask_it_is_encoded_once_and_the_same_bytes_go_to_all() {
+        let press = Arc::new(Press::default());
+        let all = futures_util::future::join_all((0..50).map(|_| press.get(false, 7, 7))).await;
+        assert!(all.iter().all(|bytes| bytes == "7" && bytes.as_ptr() == all[0].as_ptr()));
+        assert_eq!(press.count(), 1);
+        assert_eq!(press.0.kept(&page(false), (Revision(7), 0)).unwrap().as_ptr(), all[0].as_ptr());
+        // Packed it is made of the same, not encoded anew.
+        let packed = press.get(true, 7, 7).await;
+        assert_eq!((unpack(&packed, 100).unwrap().unwrap(), press.count()), (b"7".to_vec(), 1));
+    }
+
+    /// Under a stream of changes each of those who waited would want a newer one than the one before encoded.
+    #[tokio::test]
+    async fn who_asked_before_it_was_encoded_takes_it_also_if_it_is_newer_than_asked_for() {
+        let press = Arc::new(Press::default());
+        let asked = (1..=20).map(|wanted| press.get(false, wanted, 20));
+        assert!(futures_util::future::join_all(asked).await.iter().all(|bytes| bytes == "20"));
+        assert_eq!(press.count(), 1);
+        assert_eq!(press.get(false, 21, 21).await, "21");
+        assert_eq!(press.0.kept(&page(false), (Revision(22), 0)), None);
+    }
 
     #[test]
     fn the_hash_is_statuses_in_order_with_their_counts() {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Client};
@@ -12,6 +14,17 @@ pub(crate) struct Catalog;
 
 fn client(server: &Server) -> Client {
     Client::new(server.address_of("consul"))
+}
+
+/// The façade registers its own node when it starts, which is a commit that none of the tests is about.
+pub(crate) fn wait_for_own_node(server: &Server) {
+    for _ in 0..1000 {
+        if client(server).get("/v1/health/state/any").json().as_array().is_some_and(|all| !all.is_empty()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("its own node was not registered within 20 s");
 }
 
 #[track_caller]

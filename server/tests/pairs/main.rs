@@ -72,7 +72,9 @@ fn serve(place: &Place) -> Server {
             protocols.push((speaker.protocol(), "127.0.0.1:0"));
         }
     }
-    place.start_on(&protocols)
+    let server = place.start_on(&protocols);
+    consul::wait_for_own_node(&server);
+    server
 }
 
 fn head(server: &Server) -> u64 {

@@ -16,6 +16,8 @@ use crate::table::thousands;
 
 /// How far back a delta reaches.
 const DELTA_WINDOW: Duration = Duration::from_secs(180);
+/// Of one kind of request after the other, long enough that a busy disk answers in it.
+const WARM: Duration = Duration::from_secs(2);
 const ALL: &str = "/eureka/apps";
 const DELTA: &str = "/eureka/apps/delta";
 
@@ -47,7 +49,7 @@ impl Warm {
         let mut turn = 0;
         while begin.elapsed() < length {
             for scripts in self.everything(with_writes) {
-                let extent = Extent::Window { warm_up: Duration::ZERO, length: Duration::from_millis(700) };
+                let extent = Extent::Window { warm_up: Duration::ZERO, length: WARM };
                 // The registry needs none of it; a seventh is enough to fill its caches.
                 if turn % 7 == 0 {
                     self.registry.load(setup, scripts.clone(), extent)?;

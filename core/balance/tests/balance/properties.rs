@@ -174,7 +174,7 @@ proptest! {
 
     #[test]
     fn with_anyone_fit_there_is_always_a_pick(algorithm in algorithm(), service in service()) {
-        let mut world = world(Policy { algorithm, panic_threshold: 0.0, ..Policy::default() }, &format!("{service} zz"));
+        let mut world = world(Policy { algorithm, panic_threshold: 0.0, ..Policy::default() }, &format!("{service} fit"));
         for _ in 0..30 {
             let pick = world.pick();
             prop_assert_eq!(pick.endpoint().fitness, switchboard_balance::Fitness::Fit);

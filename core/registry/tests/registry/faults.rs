@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use switchboard_model::*;
 use switchboard_registry::plan::*;
+use switchboard_registry::{Intent, Now, Planned, Snapshot};
 use switchboard_store::{StoreError, StoreErrorKind};
 
 use crate::support::*;
@@ -121,4 +122,26 @@ async fn a_registry_that_has_not_loaded_answers_unavailable_and_never_empty() {
     assert!(matches!(again.view(&caller()), Err(Rejection::Unavailable(Unavailable::Loading))));
     assert!(again.watch(&caller(), &Selector::Everything, Revision::ZERO).is_err());
     assert!(again.waiting_for().unwrap().contains("checksum"));
+}
+
+struct Crashing;
+
+impl Intent for Crashing {
+    type Reply = ();
+
+    fn plan(&self, _: &Snapshot, _: Now) -> Result<Planned<()>, Rejection> {
+        panic!("on purpose")
+    }
+}
+
+/// It took the writer with it, and nobody could write any more.
+#[tokio::test]
+async fn a_wish_that_crashes_is_refused_and_the_next_one_is_heard() {
+    let world = world().await;
+    for _ in 0..2 {
+        let refused = world.registry.submit(&caller(), Crashing).await;
+        assert!(matches!(refused, Err(Rejection::Invalid { .. })));
+        assert!(world.registry.submit(&caller(), forever("web", "a")).await.is_ok());
+    }
+    assert_eq!(world.registry.waiting_for(), None);
 }

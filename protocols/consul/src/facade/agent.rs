@@ -19,7 +19,9 @@ use crate::filter::shapes;
 use crate::identity::Agent;
 use crate::lens::{agent_service, checks_of, checks_of_node};
 use crate::near::coordinate_of;
+use crate::plan::on_node;
 use crate::refusal::Refusal;
+use crate::scope;
 use crate::wire::{self, Coordinate};
 
 pub(crate) async fn own(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -109,8 +111,11 @@ pub(crate) async fn peers(state: Shared, _ask: Ask) -> Result<Answer, Refusal> {
 
 /// What is registered on the agent's node.
 fn on_agent<'a>(view: &'a Snapshot, agent: &Agent) -> impl Iterator<Item = &'a Arc<InstanceView>> {
-    let members = view.node(&agent.key()).map(|node| node.members.iter()).into_iter().flatten();
-    members.filter_map(|member| view.instance(member))
+    view.node(&agent.key()).into_iter().flat_map(|node| scope::members(view, node))
+}
+
+fn by_id<'a>(view: &'a Snapshot, agent: &Agent, id: &str) -> Option<&'a Arc<InstanceView>> {
+    on_node(view, Some(&agent.key()), id).and_then(|key| view.instance(key))
 }
 
 pub(crate) async fn services(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
@@ -151,7 +156,7 @@ pub(crate) async fn service(state: Shared, ask: Ask) -> Result<Answer, Refusal> 
     let missing = || Refusal::missing(format!("unknown service ID: {id}"));
     loop {
         let view = registry.view(&ask.caller)?;
-        let found = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id).ok_or_else(missing)?;
+        let found = by_id(&view, &agent, id).ok_or_else(missing)?;
         let mut service = agent_service(&state.here, found);
         let hash = hash_of(&service);
         if is_over || ask.get("hash").is_none_or(|have| have != hash) {
@@ -176,7 +181,7 @@ pub(crate) async fn health_by_id(state: Shared, ask: Ask) -> Result<Answer, Refu
     let id = ask.rest("Missing serviceID").map_err(|refusal| Refusal::failed(refusal.text))?;
     let view = state.context.registry.view(&ask.caller)?;
     let agent = state.here.agent_of(&ask)?;
-    let Some(found) = on_agent(&view, &agent).find(|view| view.key().id.as_str() == id) else {
+    let Some(found) = by_id(&view, &agent, id) else {
         let reason = format!("ServiceId {id} not found");
         let nothing = wire::AgentHealth { aggregated_status: "critical", service: None, checks: None };
         return Ok(told(&ask, StatusCode::NOT_FOUND, &reason, &nothing));

@@ -3,41 +3,24 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
 
 use switchboard_model::{Check, CheckKey, NodeKey, Revision, Selector, Stored};
-use switchboard_registry::{Caller, Delivery, Snapshot, WatchEnd, What};
+use switchboard_registry::{Delivery, Snapshot, View, What};
 
 use super::Shared;
+use super::background::{me, next, rounds};
 use crate::lens::{Alias, alias_of};
-
-/// How long to wait when the registry takes no writes.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// All aliases that there are, by their own key.
 type Aliases = HashMap<CheckKey, Alias>;
 
 pub(super) async fn keep_aliases(state: Shared) {
-    let registry = &state.context.registry;
-    if registry.loaded().await.is_err() {
-        // Whoever started the registry says why, and ends the process.
-        return std::future::pending().await;
-    }
-    loop {
-        let Ok(view) = registry.view(&me()) else {
-            tokio::time::sleep(AGAIN).await;
-            continue;
-        };
+    let round = |state: Shared, view: View| async move {
         let (aliases, after) = (all(&view), view.revision());
         drop(view);
-        if follow(&state, aliases, after).await.is_err() {
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-}
-
-fn me() -> Caller {
-    Caller::internal("consul")
+        follow(&state, aliases, after).await
+    };
+    rounds(state, round).await;
 }
 
 fn all(view: &Snapshot) -> Aliases {
@@ -53,18 +36,12 @@ async fn follow(state: &Shared, mut aliases: Aliases, after: Revision) -> Result
     let mut watch = registry.watch(&me(), &Selector::Everything, after).map_err(|_| ())?;
     let everyone: Vec<CheckKey> = aliases.keys().cloned().collect();
     settle(state, &aliases, everyone).await?;
-    loop {
-        match watch.next().await {
-            Ok(delivery) => {
-                let fresh = learn(&mut aliases, &delivery);
-                let touched = touched(&aliases, &delivery);
-                settle(state, &aliases, fresh.into_iter().chain(touched).collect()).await?;
-            }
-            Err(WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. }) => return Ok(()),
-            Err(WatchEnd::Stopping) => return std::future::pending().await,
-            Err(WatchEnd::Unavailable { .. }) => return Err(()),
-        }
+    while let Some(delivery) = next(&mut watch).await? {
+        let fresh = learn(&mut aliases, &delivery);
+        let touched = touched(&aliases, &delivery);
+        settle(state, &aliases, fresh.into_iter().chain(touched).collect()).await?;
     }
+    Ok(())
 }
 
 /// Aliases that came or were defined anew; those that went are forgotten.

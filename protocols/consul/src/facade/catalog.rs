@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::Value;
-use switchboard_model::{Name, Revision, Selector};
+use switchboard_model::{NODELESS, Name, Revision, Selector};
 use switchboard_registry::{InstanceView, NodeView, Snapshot, View, What};
 
 use super::{Shared, State, filter_of, filtered};
@@ -16,7 +16,6 @@ use crate::answer::{Answer, encode, is_gzip_accepted, smaller};
 use crate::ask::Ask;
 use crate::block::Index;
 use crate::filter::{Filter, shapes};
-use crate::identity::NODELESS;
 use crate::lens::{catalog_row, node_to_wire, service_to_wire};
 use crate::own_server::{SERVER, with_server};
 use crate::refusal::Refusal;

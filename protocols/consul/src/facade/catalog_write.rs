@@ -1,13 +1,12 @@
 //! `catalog/register` and `catalog/deregister`: what somebody else found out, written as it is.
 
 use http::StatusCode;
-use switchboard_model::{Id, NodeKey, Noun, Owner, Rejection};
+use switchboard_model::{Id, NODELESS, NodeKey, Noun, Owner, Rejection};
 use switchboard_registry::plan::{DeleteCheck, DeleteNode, Deregister};
 
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::Ask;
-use crate::identity::NODELESS;
 use crate::lens::{
     Given, NodeGiven, check_typed_by_definition, default_only, instance_from_body, node_from_words, node_id,
 };
@@ -18,17 +17,11 @@ use crate::wire::{CatalogDeregister, CatalogRegister, ServiceBody};
 
 pub(crate) async fn register(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogRegister = ask.json(&state.config.limits).await?;
-    state.here_only(&body.datacenter)?;
-    default_only("Namespace", &body.namespace)?;
-    default_only("Partition", &body.partition)?;
-    if body.node.is_empty() {
-        return Err(Refusal::failed("Must provide node"));
-    }
+    let key = state.node_here(&body.datacenter, &body.namespace, &body.partition, &body.node)?;
     let nodeless = is_nodeless(&body.node);
     if body.address.is_empty() && !body.skip_node_update && !nodeless {
         return Err(Refusal::failed("Must provide address if SkipNodeUpdate is not set"));
     }
-    let key = State::node_key(&body.node)?;
     let view = state.context.registry.view(&ask.caller)?;
     let address = match view.node(&key).and_then(|node| node.facts.node.as_ref()) {
         Some(node) if body.address.is_empty() => node.address.to_string(),
@@ -124,15 +117,9 @@ fn malformed(id: &str) -> String {
 
 pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Refusal> {
     let body: CatalogDeregister = ask.json(&state.config.limits).await?;
-    state.here_only(&body.datacenter)?;
-    default_only("Namespace", &body.namespace)?;
-    default_only("Partition", &body.partition)?;
-    if body.node.is_empty() {
-        return Err(Refusal::failed("Must provide node"));
-    }
+    let key = state.node_here(&body.datacenter, &body.namespace, &body.partition, &body.node)?;
     let registry = &state.context.registry;
     let view = registry.view(&ask.caller)?;
-    let key = State::node_key(&body.node)?;
     let node = (!is_nodeless(&body.node)).then_some(&key);
     // What is gone already is as it should be.
     if !body.service_id.is_empty() {
@@ -156,20 +143,55 @@ pub(crate) async fn deregister(state: Shared, mut ask: Ask) -> Result<Answer, Re
 }
 
 impl State {
+    /// The node that something in the catalogue is about.
+    fn node_here(
+        &self,
+        datacenter: &str,
+        namespace: &str,
+        partition: &str,
+        name: &str,
+    ) -> Result<NodeKey, Refusal> {
+        self.here_only(datacenter)?;
+        default_only("Namespace", namespace)?;
+        default_only("Partition", partition)?;
+        if name.is_empty() {
+            return Err(Refusal::failed("Must provide node"));
+        }
+        State::node_key(name)
+    }
+
     fn node(&self, body: &CatalogRegister, found: &str) -> Result<WriteNode, Refusal> {
         let id = self.given_id(&body.id).map_err(|why| Refusal::failed(format!("Bad node ID: {why}")))?;
         let given = NodeGiven {
             name: &body.node,
-            id: &self.id_to_keep(id.as_ref(), &body.node),
             address: &body.address,
             tagged: &body.tagged_addresses,
             meta: &body.meta,
             locality: body.locality.as_ref(),
             datacenter: "",
         };
-        let node = node_from_words(&given, &self.here.datacenter, found)?;
-        self.not_own(id.as_ref(), &node.key)?;
-        Ok(WriteNode { node, id, only_if_new: body.skip_node_update })
+        Ok(WriteNode { only_if_new: body.skip_node_update, ..self.write_node(given, id, found)? })
+    }
+
+    /// `found` is where the node is found if it does not say.
+    pub(super) fn write_node(
+        &self,
+        given: NodeGiven<'_>,
+        id: Option<NodeId>,
+        found: &str,
+    ) -> Result<WriteNode, Refusal> {
+        // The id that a node of this name has anyway is not worth a word.
+        let made = node_id(&self.here.datacenter, given.name);
+        let kept = id.as_ref().filter(|id| id.id != made).map(|id| id.id.to_string());
+        let node = node_from_words(&given, kept, &self.here.datacenter, found)?;
+        let own = &self.here.node_id;
+        if id.as_ref().is_some_and(|id| id.id.to_string() == *own) && node.key != self.here.own().key() {
+            let name = self.here.node.as_str();
+            return Err(Refusal::failed(format!(
+                "Node ID {own} is that of this registry's own node {name:?}"
+            )));
+        }
+        Ok(WriteNode { node, id, only_if_new: false })
     }
 
     /// The id that a node is given. Err: what is wrong with it.
@@ -180,24 +202,6 @@ impl State {
         let id = uuid::Uuid::parse_str(given).ok().filter(|_| given.len() == 36);
         let id = id.ok_or_else(|| malformed(given))?;
         Ok(Some(NodeId { id, datacenter: self.here.datacenter.as_str().into() }))
-    }
-
-    /// Empty: the id that a node of this name has anyway, which is not worth a word.
-    pub(super) fn id_to_keep(&self, id: Option<&NodeId>, name: &str) -> String {
-        let made = node_id(&self.here.datacenter, name);
-        id.filter(|id| id.id != made).map(|id| id.id.to_string()).unwrap_or_default()
-    }
-
-    /// This registry's own node is not renamed by anyone.
-    pub(super) fn not_own(&self, id: Option<&NodeId>, node: &NodeKey) -> Result<(), Refusal> {
-        let own = &self.here.node_id;
-        match id {
-            Some(id) if id.id.to_string() == *own && *node != self.here.own().key() => {
-                let name = self.here.node.as_str();
-                Err(Refusal::failed(format!("Node ID {own} is that of this registry's own node {name:?}")))
-            }
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn here_only(&self, datacenter: &str) -> Result<(), Refusal> {

@@ -1,11 +1,8 @@
 //! `coordinate/…`: where nodes are in the network, as others have found out.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
-use switchboard_model::{Annex, Entry, NodeKey, Selector};
+use switchboard_model::{Annex, Entry, NodeKey};
 use switchboard_registry::View;
 use switchboard_registry::plan::PutEntry;
 
@@ -51,9 +48,8 @@ pub(crate) async fn node(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 
 impl State {
     async fn settle_coordinates(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
-        let selector = || Selector::Entries { keyspace: Arc::from(KEYSPACE), start: Bytes::new(), end: None };
         let index = |view: &View| Index::Exact(view.touched().entries(KEYSPACE));
-        self.settle(ask, selector, |_| true, index).await
+        self.settle(ask, || scope::all_of(KEYSPACE), |_| true, index).await
     }
 
     fn coordinate<'a>(&self, ask: &Ask, view: &View, key: &'a NodeKey) -> Option<CoordinateEntry<'a>> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use switchboard_model::{EntryKey, Rejection, Revision, Selector};
+use switchboard_model::{Rejection, Revision, Selector};
 use switchboard_registry::{Snapshot, View};
 
 use super::{Shared, State};
@@ -12,6 +12,7 @@ use crate::block::Index;
 use crate::lens::{KEYS, pair_key, pair_to_wire};
 use crate::plan::{DeletePair, DeleteTree, PutPair, Verb, pairs_under};
 use crate::refusal::Refusal;
+use crate::scope::only;
 
 /// The largest value, as in Consul by default.
 const LARGEST: usize = 512 * 1024;
@@ -49,11 +50,6 @@ async fn get(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
         return Ok(answer.at_index(&ask, index));
     }
     Ok(Answer::json(&[pair_to_wire(entry, true)]).at_index(&ask, index))
-}
-
-fn only(key: &EntryKey) -> Selector {
-    let end = [&key.key, &b"\0"[..]].concat();
-    Selector::Entries { keyspace: key.keyspace.clone(), start: key.key.clone(), end: Some(end.into()) }
 }
 
 impl State {

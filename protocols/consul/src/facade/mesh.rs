@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use switchboard_model::{Revision, Selector};
+use switchboard_model::Revision;
 
 use super::{Shared, State};
 use crate::answer::Answer;
@@ -10,6 +10,7 @@ use crate::ask::Ask;
 use crate::block::Index;
 use crate::lens::node_id;
 use crate::refusal::Refusal;
+use crate::scope::all_of;
 
 /// `acl/…` and `agent/token/…`.
 pub(crate) async fn acl(_: Shared, _: Ask) -> Result<Answer, Refusal> {
@@ -114,8 +115,7 @@ impl State {
         nothing: &'static str,
     ) -> Result<Answer, Refusal> {
         // Where peers would be.
-        let selector =
-            || Selector::Entries { keyspace: "consul.peer".into(), start: Default::default(), end: None };
+        let selector = || all_of("consul.peer");
         let (_, index) = self.settle(ask, selector, |_| true, |_| Index::Exact(Revision(1))).await?;
         Ok(Answer::bytes(nothing).at(ask, index))
     }

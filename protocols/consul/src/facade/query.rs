@@ -1,11 +1,7 @@
 //! `query`: prepared queries, kept and told.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
-use switchboard_model::Selector;
 use switchboard_registry::View;
 
 use super::{Shared, State, query_run};
@@ -16,6 +12,7 @@ use crate::lens::check_query;
 use crate::plan::{DeleteQuery, PutQuery};
 use crate::queries::KEYSPACE;
 use crate::refusal::Refusal;
+use crate::scope::all_of;
 use crate::wire::QueryBody;
 
 /// Without an id: all of them, or a new one.
@@ -110,8 +107,7 @@ impl State {
     }
 
     async fn settle_queries(&self, ask: &Ask) -> Result<(View, u64), Refusal> {
-        let selector = || Selector::Entries { keyspace: Arc::from(KEYSPACE), start: Bytes::new(), end: None };
         let index = |view: &View| Index::Exact(view.touched().entries(KEYSPACE));
-        self.settle(ask, selector, |_| true, index).await
+        self.settle(ask, || all_of(KEYSPACE), |_| true, index).await
     }
 }

@@ -63,10 +63,7 @@ impl State {
         agent: &Agent,
         id: &'a str,
     ) -> Result<&'a Arc<InstanceKey>, Refusal> {
-        let own = view
-            .instances_by_id(switchboard_model::DEFAULT_NAMESPACE, id)
-            .find(|key| key.node.as_ref() == Some(&agent.name));
-        if let Some(own) = own {
+        if let Some(own) = on_node(view, Some(&agent.key()), id) {
             return Ok(own);
         }
         match view.find_instance(switchboard_model::DEFAULT_NAMESPACE, id, None, None) {

@@ -1,9 +1,10 @@
 //! `session/…`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard_model::{Rejection, Selector};
+use switchboard_model::{Entry, Rejection, Stored};
 use switchboard_registry::{Caller, View};
 
 use super::{Shared, State};
@@ -14,6 +15,7 @@ use crate::identity::SERF;
 use crate::lens::{GoDuration, SESSIONS, Session, default_only, session_key, session_to_wire};
 use crate::plan::{CreateSession, EndSession, entries_under, is_alive};
 use crate::refusal::Refusal;
+use crate::scope::{all_of, only};
 use crate::wire::SessionBody;
 
 const SHORTEST_TTL: Duration = Duration::from_secs(10);
@@ -128,10 +130,8 @@ pub(crate) async fn renew(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 
 pub(crate) async fn info(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
     let key = session_key(id(&ask)?);
-    let end = [&key.key, &b"\0"[..]].concat();
-    let selector =
-        || Selector::Entries { keyspace: SESSIONS.into(), start: key.key.clone(), end: Some(end.into()) };
-    let (view, index) = state.settle(&ask, selector, |_| true, sessions).await?;
+    let index = |view: &View| sessions(view, view.entry(&key).into_iter());
+    let (view, index) = state.settle(&ask, || only(&key), |_| true, index).await?;
     let found = view.entry(&key).filter(|entry| is_alive(&view, &Session::of(entry)));
     let found: Vec<_> = found.into_iter().map(|entry| session_to_wire(entry)).collect();
     Ok(Answer::json(&found).at_index(&ask, index))
@@ -147,8 +147,8 @@ pub(crate) async fn list(state: Shared, ask: Ask) -> Result<Answer, Refusal> {
 }
 
 /// A session that is over and not yet gone is news of its own.
-fn sessions(view: &View) -> Index {
-    let over = entries_under(view, SESSIONS, b"").any(|entry| !is_alive(view, &Session::of(entry)));
+fn sessions<'a>(view: &View, mut shown: impl Iterator<Item = &'a Arc<Stored<Entry>>>) -> Index {
+    let over = shown.any(|entry| !is_alive(view, &Session::of(entry)));
     Index::Shared(if over { view.revision() } else { view.touched().entries(SESSIONS) })
 }
 
@@ -160,9 +160,8 @@ impl State {
     }
 
     async fn sessions(&self, ask: &Ask, wanted: impl Fn(&Session) -> bool) -> Result<Answer, Refusal> {
-        let selector =
-            || Selector::Entries { keyspace: SESSIONS.into(), start: Default::default(), end: None };
-        let (view, index) = self.settle(ask, selector, |_| true, sessions).await?;
+        let index = |view: &View| sessions(view, entries_under(view, SESSIONS, b""));
+        let (view, index) = self.settle(ask, || all_of(SESSIONS), |_| true, index).await?;
         let fits = |session: &Session| wanted(session) && is_alive(&view, session);
         let found = entries_under(&view, SESSIONS, b"").filter(|entry| fits(&Session::of(entry)));
         let found: Vec<_> = found.map(|entry| session_to_wire(entry)).collect();

@@ -10,10 +10,8 @@ use super::kv::too_large;
 use super::{Shared, State};
 use crate::answer::Answer;
 use crate::ask::{Ask, decode};
-use crate::lens::{
-    NodeGiven, check_to_wire, default_only, node_from_words, node_to_wire, pair_to_wire, service_to_wire,
-};
-use crate::plan::{Change, Op, PairWish, Place, Seen, Transact, Verb, Whose, Wish, WriteNode};
+use crate::lens::{NodeGiven, check_to_wire, default_only, node_to_wire, pair_to_wire, service_to_wire};
+use crate::plan::{Change, Op, PairWish, Place, Seen, Transact, Verb, Whose, Wish};
 use crate::refusal::Refusal;
 use crate::wire::{self, KvOpBody, NodeBody, OpBody, OpError, QueryMeta, TxnAnswer};
 
@@ -166,18 +164,14 @@ impl State {
         let Some(change) = change else { return Ok(Ok(unknown("Node", verb))) };
         let given = NodeGiven {
             name: &body.node,
-            id: &self.id_to_keep(id.as_ref(), &body.node),
             address: &body.address,
             tagged: &body.tagged_addresses,
             meta: &body.meta,
             locality: body.locality.as_ref(),
             datacenter: &body.datacenter,
         };
-        let made = node_from_words(&given, &self.here.datacenter, &body.node).map_err(Refusal::from);
-        let made = made.and_then(|node| self.not_own(id.as_ref(), &node.key).map(|()| node));
-        Ok(made
-            .map(|node| Op::Node(change, Box::new(WriteNode { node, id, only_if_new: false })))
-            .map_err(|refusal| refusal.text))
+        let made = self.write_node(given, id, &body.node);
+        Ok(made.map(|write| Op::Node(change, Box::new(write))).map_err(|refusal| refusal.text))
     }
 
     fn result(&self, seen: &Seen) -> Value {

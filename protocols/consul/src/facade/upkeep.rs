@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_model::{Check, NodeKey, Revision, Selector, Status, Stored};
-use switchboard_registry::{Caller, Snapshot, WatchEnd, What};
+use switchboard_registry::{Snapshot, View, What};
 
 use super::Shared;
+use super::background::{me, next, rounds};
 use crate::lens::{SESSIONS, Session};
 use crate::plan::{ReleaseHolds, entries_under, is_alive};
 
-/// How long to wait when the registry takes no writes.
-const AGAIN: Duration = Duration::from_secs(1);
 /// Delays that are over are not removed at once: nobody sees them.
 const AFTER_DELAY: Duration = Duration::from_secs(60);
 
@@ -22,32 +21,15 @@ struct Loss {
 }
 
 pub(super) async fn keep_sessions(state: Shared) {
-    let registry = &state.context.registry;
-    if registry.loaded().await.is_err() {
-        // Whoever started the registry says why, and ends the process.
-        return std::future::pending().await;
-    }
-    loop {
-        let Ok(view) = registry.view(&me()) else {
-            tokio::time::sleep(AGAIN).await;
-            continue;
-        };
+    let round = |state: Shared, view: View| async move {
         let after = view.revision();
         let dead = entries_under(&view, SESSIONS, b"").filter(|entry| !is_alive(&view, &Session::of(entry)));
         let dead: Vec<String> = dead.map(|entry| id_of(&entry.key.key)).collect();
         drop(view);
-        if end(&state, dead).await.is_err() {
-            tokio::time::sleep(AGAIN).await;
-            continue;
-        }
-        if follow(&state, after).await.is_err() {
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-}
-
-fn me() -> Caller {
-    Caller::internal("consul")
+        end(&state, dead).await?;
+        follow(&state, after).await
+    };
+    rounds(state, round).await;
 }
 
 fn id_of(key: &[u8]) -> String {
@@ -71,22 +53,16 @@ async fn follow(state: &Shared, after: Revision) -> Result<(), ()> {
     let mut delay = free(state).await?;
     loop {
         let delivery = match delay {
-            Some(wait) => match tokio::time::timeout(wait, watch.next()).await {
-                Ok(delivery) => delivery,
+            Some(wait) => match tokio::time::timeout(wait, next(&mut watch)).await {
+                Ok(delivery) => delivery?,
                 Err(_) => {
                     delay = free(state).await?;
                     continue;
                 }
             },
-            None => watch.next().await,
+            None => next(&mut watch).await?,
         };
-        let delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err(WatchEnd::Lagged { .. } | WatchEnd::Compacted { .. }) => return Ok(()),
-            // Nothing is written any more, so nothing is to be done, and nobody is to be asked again and again.
-            Err(WatchEnd::Stopping) => return std::future::pending().await,
-            Err(WatchEnd::Unavailable { .. }) => return Err(()),
-        };
+        let Some(delivery) = delivery else { return Ok(()) };
         let (mut losses, mut ended) = (Vec::new(), false);
         for change in delivery.items() {
             match &change.what {
@@ -135,7 +111,10 @@ fn touched(view: &Snapshot, losses: &[Loss]) -> Vec<String> {
 fn lost(what: &What) -> Vec<Loss> {
     type Checks = [Arc<Stored<Check>>];
     let of = |node: &NodeKey, before: &Checks, after: &Checks| -> Vec<Loss> {
-        let critical = after.iter().filter(|check| check.counted() == Status::Critical);
+        let fails = |check: &Stored<Check>| check.counted() == Status::Critical;
+        let failed = |id| before.iter().any(|old| old.key.id == id && fails(old));
+        // One that failed already has ended what it ends.
+        let critical = after.iter().filter(|check| fails(check) && !failed(check.key.id.clone()));
         let gone = before.iter().filter(|old| after.iter().all(|new| new.key.id != old.key.id));
         let ids = critical.chain(gone).map(|check| check.key.id.to_string());
         ids.map(|id| Loss { node: node.clone(), check: Some(id) }).collect()

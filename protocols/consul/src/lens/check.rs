@@ -9,7 +9,7 @@ use super::node::annex_of;
 use super::probe::probe;
 use super::{GoDuration, default_only};
 use crate::refusal::Refusal;
-use crate::wire::{CatalogCheck, CheckBody};
+use crate::wire::{self, CatalogCheck, CheckBody};
 
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(super) struct Words {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) times: Option<(String, String)>,
     /// Said of it in the catalogue, and said back.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "wire::is_default")]
     pub(super) exposed_port: u16,
     /// Of a node's check: which service it tells of, whoever that is.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,11 +44,6 @@ pub(super) struct Words {
     /// What a provider says beyond this is cut off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) most_output: Option<usize>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_zero(port: &u16) -> bool {
-    *port == 0
 }
 
 impl Words {

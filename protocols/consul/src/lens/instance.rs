@@ -22,13 +22,13 @@ use crate::wire::{self, ServiceBody};
 #[serde(default)]
 struct Words {
     /// It has no address of its own and is reached at its node's.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     at_node: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tagged: BTreeMap<String, wire::ServiceAddress>,
     #[serde(skip_serializing_if = "String::is_empty")]
     socket: String,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     tag_override: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     region: String,
@@ -37,11 +37,6 @@ struct Words {
     /// Why it was taken out, in its owner's words.
     #[serde(skip_serializing_if = "String::is_empty")]
     maintenance: String,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl Words {

@@ -18,13 +18,8 @@ pub(crate) struct PairWords {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) session: String,
     /// How often it was acquired.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "wire::is_default")]
     pub(crate) lock_index: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl PairWords {

@@ -53,8 +53,6 @@ pub(super) fn annex_of<T: Serialize>(words: &T, is_empty: bool) -> Result<Annex,
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeGiven<'a> {
     pub(crate) name: &'a str,
-    /// Empty: the one that it has anyway.
-    pub(crate) id: &'a str,
     pub(crate) address: &'a str,
     pub(crate) tagged: &'a BTreeMap<String, String>,
     pub(crate) meta: &'a BTreeMap<String, String>,
@@ -63,11 +61,16 @@ pub(crate) struct NodeGiven<'a> {
     pub(crate) datacenter: &'a str,
 }
 
-/// `found` is where it is found if it does not say.
-pub(crate) fn node_from_words(given: &NodeGiven<'_>, here: &str, found: &str) -> Result<Node, Rejection> {
+/// `id`: none is the one that it has anyway. `found` is where it is found if it does not say.
+pub(crate) fn node_from_words(
+    given: &NodeGiven<'_>,
+    id: Option<String>,
+    here: &str,
+    found: &str,
+) -> Result<Node, Rejection> {
     let locality = given.locality.cloned().unwrap_or_default();
     let words = NodeWords {
-        id: given.id.to_owned(),
+        id: id.unwrap_or_default(),
         tagged: given.tagged.clone(),
         region: locality.region,
         zone: locality.zone,

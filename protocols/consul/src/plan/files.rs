@@ -1,5 +1,4 @@
 use std::collections::{HashMap, HashSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use switchboard_model::{
 use switchboard_registry::plan::{Deregister, Plan, PutCheck};
 use switchboard_registry::{Intent, Now, Planned, Snapshot};
 
-use super::{EnsureNode, RegisterService, check_on, on_node, once_each};
+use super::{EnsureNode, RegisterService, check_on, entries_under, on_node, once_each};
 
 /// What each file brought, by its name.
 const KEYSPACE: &str = "consul.files";
@@ -60,13 +59,11 @@ fn entry_key(name: &str) -> EntryKey {
 
 /// What is known of every file that ever brought anything and is not gone.
 fn brought(at: &Snapshot) -> Vec<(String, Brought)> {
-    let from = Bound::Included(EntryKey { keyspace: Arc::from(KEYSPACE), key: Bytes::new() });
-    let entries = at.entries(from).take_while(|entry| &*entry.key.keyspace == KEYSPACE);
     let one = |entry: &Arc<switchboard_model::Stored<Entry>>| {
         let name = String::from_utf8_lossy(&entry.key.key).into_owned();
         (name, serde_json::from_slice(&entry.value.value).unwrap_or_default())
     };
-    entries.map(one).collect()
+    entries_under(at, KEYSPACE, b"").map(one).collect()
 }
 
 impl Intent for ApplyFiles {

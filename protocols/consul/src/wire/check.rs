@@ -48,84 +48,65 @@ pub(crate) struct CheckBody {
     pub(crate) partition: String,
 }
 
-go_body! {
+/// What both take, and what is its own.
+macro_rules! check_body {
+    ($(#[$meta:meta])* struct $name:ident { $($own:tt)* }) => {
+        go_body! {
+            $(#[$meta])*
+            struct $name of CheckBody {
+                "Name" => name,
+                "Status" => status,
+                "Notes" => notes,
+                "ServiceID" or "service_id" => service_id,
+                "ScriptArgs" or "args" or "script_args" => script_args,
+                "HTTP" => http,
+                "H2PING" => h2ping,
+                "H2PingUseTLS" or "h2ping_use_tls" => h2ping_use_tls,
+                "Header" => header,
+                "Method" => method,
+                "Body" => body,
+                "TCP" => tcp,
+                "TCPUseTLS" or "tcp_use_tls" => tcp_use_tls,
+                "UDP" => udp,
+                "Interval" => interval,
+                "AliasNode" => alias_node,
+                "AliasService" => alias_service,
+                "DockerContainerID" or "docker_container_id" => docker_container_id,
+                "Shell" => shell,
+                "GRPC" => grpc,
+                "GRPCUseTLS" or "grpc_use_tls" => grpc_use_tls,
+                "OSService" => os_service,
+                "TLSServerName" or "tls_server_name" => tls_server_name,
+                "TLSSkipVerify" or "tls_skip_verify" => tls_skip_verify,
+                "Timeout" => timeout,
+                "TTL" => ttl,
+                "SuccessBeforePassing" => success_before_passing,
+                "FailuresBeforeWarning" => failures_before_warning,
+                "FailuresBeforeCritical" => failures_before_critical,
+                "DeregisterCriticalServiceAfter" or "deregister_critical_service_after" => deregister_after,
+                "OutputMaxSize" => output_max_size,
+                $($own)*
+            }
+        }
+    };
+}
+
+check_body! {
     /// As it comes with a service, whose it is then, whatever it says.
-    struct ServiceCheck of CheckBody {
+    struct ServiceCheck {
         "CheckID" => id,
-        "ServiceID" or "service_id" => service_id,
-        "Name" => name,
-        "Status" => status,
-        "Notes" => notes,
-        "ScriptArgs" or "args" or "script_args" => script_args,
-        "HTTP" => http,
-        "H2PING" => h2ping,
-        "H2PingUseTLS" or "h2ping_use_tls" => h2ping_use_tls,
-        "Header" => header,
-        "Method" => method,
-        "Body" => body,
         "DisableRedirects" => disable_redirects,
-        "TCP" => tcp,
-        "TCPUseTLS" or "tcp_use_tls" => tcp_use_tls,
-        "UDP" => udp,
-        "Interval" => interval,
-        "AliasNode" => alias_node,
-        "AliasService" => alias_service,
-        "DockerContainerID" or "docker_container_id" => docker_container_id,
-        "Shell" => shell,
-        "GRPC" => grpc,
-        "GRPCUseTLS" or "grpc_use_tls" => grpc_use_tls,
-        "OSService" => os_service,
-        "TLSServerName" or "tls_server_name" => tls_server_name,
-        "TLSSkipVerify" or "tls_skip_verify" => tls_skip_verify,
-        "Timeout" => timeout,
-        "TTL" => ttl,
-        "SuccessBeforePassing" => success_before_passing,
-        "FailuresBeforeWarning" => failures_before_warning,
-        "FailuresBeforeCritical" => failures_before_critical,
-        "DeregisterCriticalServiceAfter" or "deregister_critical_service_after" => deregister_after,
-        "OutputMaxSize" => output_max_size,
         "ProxyHTTP" => proxy_http,
         "ProxyGRPC" => proxy_grpc,
     }
 }
 
-go_body! {
+check_body! {
     /// As it comes by itself.
-    struct AgentCheckBody of CheckBody {
+    struct AgentCheckBody {
         "ID" => id,
-        "Name" => name,
-        "Notes" => notes,
-        "ServiceID" or "service_id" => service_id,
         "Token" => token,
-        "Status" => status,
-        "ScriptArgs" or "args" or "script_args" => script_args,
-        "HTTP" => http,
-        "H2PING" => h2ping,
-        "H2PingUseTLS" or "h2ping_use_tls" => h2ping_use_tls,
-        "Header" => header,
-        "Method" => method,
-        "Body" => body,
         "DisableRedirects" or "disable_redirects" => disable_redirects,
-        "TCP" => tcp,
-        "TCPUseTLS" or "tcp_use_tls" => tcp_use_tls,
-        "UDP" => udp,
-        "Interval" => interval,
-        "AliasNode" => alias_node,
-        "AliasService" => alias_service,
-        "DockerContainerID" or "docker_container_id" => docker_container_id,
-        "Shell" => shell,
-        "GRPC" => grpc,
-        "GRPCUseTLS" or "grpc_use_tls" => grpc_use_tls,
-        "OSService" => os_service,
-        "TLSServerName" or "tls_server_name" => tls_server_name,
-        "TLSSkipVerify" or "tls_skip_verify" => tls_skip_verify,
-        "Timeout" => timeout,
-        "TTL" => ttl,
-        "SuccessBeforePassing" => success_before_passing,
-        "FailuresBeforeWarning" => failures_before_warning,
-        "FailuresBeforeCritical" => failures_before_critical,
-        "DeregisterCriticalServiceAfter" or "deregister_critical_service_after" => deregister_after,
-        "OutputMaxSize" => output_max_size,
         "Namespace" => namespace,
         "Partition" => partition,
     }

@@ -7,11 +7,6 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use switchboard_model::{Metadata, Tags};
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_none(port: &u16) -> bool {
-    *port == 0
-}
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Node<'a> {
@@ -42,7 +37,7 @@ pub(crate) struct Service<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tagged_addresses: BTreeMap<String, ServiceAddress>,
     pub(crate) meta: Pairs<'a>,
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub(crate) port: u16,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ports: Vec<NamedPort<'a>>,

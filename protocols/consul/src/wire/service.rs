@@ -36,82 +36,66 @@ pub(crate) struct ServiceBody {
     pub(crate) modify_index: u64,
 }
 
-go_body! {
+/// What all of them take, and what is its own.
+macro_rules! service_body {
+    ($(#[$meta:meta])* struct $name:ident { $($own:tt)* }) => {
+        go_body! {
+            $(#[$meta])*
+            struct $name of ServiceBody {
+                "Kind" => kind,
+                "ID" => id,
+                "Tags" => tags,
+                "Address" => address,
+                "Meta" => meta,
+                "Port" => port,
+                "Ports" => ports,
+                "SocketPath" => socket_path,
+                "Weights" => weights,
+                "Proxy" => proxy,
+                "Connect" => connect,
+                "Locality" => locality,
+                "Namespace" => namespace,
+                "Partition" => partition,
+                $($own)*
+            }
+        }
+    };
+}
+
+service_body! {
     /// As an agent takes it.
-    struct AgentServiceBody of ServiceBody {
-        "Kind" => kind,
-        "ID" => id,
+    struct AgentServiceBody {
         "Name" => name,
-        "Tags" => tags,
-        "Address" => address,
         "TaggedAddresses" or "tagged_addresses" => tagged_addresses,
-        "Meta" => meta,
-        "Port" => port,
-        "Ports" => ports,
-        "SocketPath" => socket_path,
         "EnableTagOverride" or "enable_tag_override" => enable_tag_override,
-        "Weights" => weights,
         "Check" => check,
         "Checks" => checks,
         "Token" => token,
-        "Proxy" => proxy,
-        "Connect" => connect,
-        "Locality" => locality,
-        "Namespace" => namespace,
-        "Partition" => partition,
     }
 }
 
-go_body! {
+service_body! {
     /// As the catalogue takes it, which calls its name the service.
-    struct CatalogServiceBody of ServiceBody {
-        "Kind" => kind,
-        "ID" => id,
+    struct CatalogServiceBody {
         "Service" => name,
-        "Tags" => tags,
-        "Address" => address,
         "TaggedAddresses" => tagged_addresses,
-        "Meta" => meta,
-        "Port" => port,
-        "Ports" => ports,
-        "SocketPath" => socket_path,
         "EnableTagOverride" => enable_tag_override,
-        "Weights" => weights,
-        "Proxy" => proxy,
-        "Connect" => connect,
-        "Locality" => locality,
         "PeerName" => peer_name,
-        "Namespace" => namespace,
-        "Partition" => partition,
         "CreateIndex" => create_index,
         "ModifyIndex" => modify_index,
     }
 }
 
-go_body! {
+service_body! {
     /// As a transaction takes it: in the form in which agents show a service.
-    struct TxnServiceBody of ServiceBody {
-        "Kind" => kind,
-        "ID" => id,
+    struct TxnServiceBody {
         "Service" => name,
-        "Tags" => tags,
-        "Meta" => meta,
-        "Port" => port,
-        "Ports" => ports,
-        "Address" => address,
-        "SocketPath" => socket_path,
         "TaggedAddresses" => tagged_addresses,
-        "Weights" => weights,
         "EnableTagOverride" => enable_tag_override,
+        "PeerName" => peer_name,
         "CreateIndex" => create_index,
         "ModifyIndex" => modify_index,
         "ContentHash" => content_hash,
-        "Proxy" => proxy,
-        "Connect" => connect,
-        "Locality" => locality,
-        "PeerName" => peer_name,
-        "Namespace" => namespace,
-        "Partition" => partition,
         "Datacenter" => datacenter,
     }
 }

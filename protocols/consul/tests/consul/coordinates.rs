@@ -12,8 +12,7 @@ async fn coordinates_are_told_and_forgotten_with_their_node() {
     world.put("/v1/catalog/register", r#"{"Node":"n1","Address":"10.0.0.1"}"#).await;
     let unknown = world.get("/v1/coordinate/node/n1").await;
     assert_eq!((unknown.status, unknown.text()), (StatusCode::NOT_FOUND, ""));
-    let coord =
-        json!({ "Vec": [0.5, 0., 0., 0., 0., 0., 0., 0.], "Error": 1.5, "Adjustment": 0.0, "Height": 0.5 });
+    let coord = json!({ "Vec": [0.5, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.5 });
     let update = |node: &str| json!({ "Node": node, "Segment": "", "Coord": coord }).to_string();
     assert_eq!(world.put("/v1/coordinate/update", update("n1")).await.status, StatusCode::OK);
     let said = world.get("/v1/coordinate/node/N1").await;

@@ -151,14 +151,14 @@ async fn an_agent_of_another_node_is_that_node() {
     let world = world().await;
     let own = world.get("/v1/agent/self").await.ok();
     world.put("/node/n1/v1/agent/service/register", r#"{"Name":"web"}"#).await;
-    let coord = json!({"Vec": [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], "Error": 0.5, "Adjustment": 0.0, "Height": 0.1});
+    let coord = json!({"Vec": [1, 0, 0, 0, 0, 0, 0, 0], "Error": 0.5, "Adjustment": 0, "Height": 0.1});
     let update = json!({"Node": "n1", "Coord": coord});
     assert_eq!(world.put("/v1/coordinate/update", update.to_string()).await.status, StatusCode::OK);
     let other = world.get("/node/n1/v1/agent/self").await.ok();
     let id = world.get("/v1/catalog/node/n1").await.ok()["Node"]["ID"].clone();
     assert_eq!((&other["Config"]["NodeID"], &other["Member"]["Tags"]["id"]), (&id, &id));
     assert_ne!(own["Member"]["Tags"]["id"], id);
-    assert_eq!((&other["Coord"], &own["Coord"]["Vec"][0]), (&coord, &json!(0.0)));
+    assert_eq!((&other["Coord"], &own["Coord"]["Vec"][0]), (&coord, &json!(0)));
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 use domain::base::iana::{OptRcode, Rtype};
-use switchboard_model::{DEFAULT_NAMESPACE, Name, Node, NodeKey};
+use switchboard_model::{DEFAULT_NAMESPACE, NODELESS, Name, Node, NodeKey};
 
-use super::zone::VIRTUAL_NODE;
 use super::{Answer, Ground, alias, is_asked};
 use crate::config::seconds;
 use crate::lens::{self, Host};
@@ -29,7 +28,7 @@ impl Ground<'_> {
     fn is_own(&self, key: &NodeKey) -> bool {
         let is = |name: &str| key.node.as_str().eq_ignore_ascii_case(name);
         key.namespace.as_str().eq_ignore_ascii_case(DEFAULT_NAMESPACE)
-            && (is(&self.own.node_name) || is(VIRTUAL_NODE))
+            && (is(&self.own.node_name) || is(NODELESS))
     }
 
     fn registered_node(&self, zone: &Zone, node: &Node, qtype: Rtype) -> Answer {

@@ -16,9 +16,6 @@ pub(crate) struct Own {
     pub(crate) address: Option<IpAddr>,
 }
 
-/// The node of whatever was registered without one.
-pub(super) const VIRTUAL_NODE: &str = "switchboard";
-
 /// The service that servers are instances of, for whoever registers them.
 pub(super) const SERVERS: &str = "consul";
 const MOST_SERVERS: usize = 3;

@@ -43,17 +43,17 @@ impl Service<Request<Incoming>> for Front {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let state = self.state.clone();
+        let (state, unread) = (self.state.clone(), self.state.unread.clone());
         let grpc = request
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
         Box::pin(async move {
             let limit = state.config.limits.body_bytes;
-            Ok(match grpc {
+            Ok(unread.guard(match grpc {
                 true => in_its_words(grpc_call(state, request).await, limit),
                 false => gateway::answer(state, request).await,
-            })
+            }))
         })
     }
 }

@@ -8,6 +8,7 @@ use prost::Message;
 use switchboard_model::Revision;
 use tonic::{Request, Response, Status};
 
+use super::unread::weighed;
 use super::{Client, Shared, State, client};
 use crate::lens::range::KeyRange;
 use crate::plan::apply::{self, Apply, Pasts, stamp};
@@ -127,7 +128,7 @@ impl Kv for Shared {
     type RangeStreamStream = Pieces<pb::RangeStreamResponse>;
 
     async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
-        Ok(Response::new(State::range(self, &client(&request), request.get_ref()).await?))
+        Ok(weighed(State::range(self, &client(&request), request.get_ref()).await?))
     }
 
     async fn range_stream(
@@ -135,7 +136,9 @@ impl Kv for Shared {
         request: Request<pb::RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
         let whole = State::range(self, &client(&request), request.get_ref()).await?;
-        Ok(Response::new(Box::pin(stream::iter(pieces(whole).into_iter().map(Ok)))))
+        Ok(weighed(whole).map(|whole| -> Self::RangeStreamStream {
+            Box::pin(stream::iter(pieces(whole).into_iter().map(Ok)))
+        }))
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
@@ -146,11 +149,11 @@ impl Kv for Shared {
         &self,
         request: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        Ok(Response::new(State::delete(self, &client(&request), request.into_inner()).await?))
+        Ok(weighed(State::delete(self, &client(&request), request.into_inner()).await?))
     }
 
     async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
-        Ok(Response::new(State::txn(self, &client(&request), request.into_inner()).await?))
+        Ok(weighed(State::txn(self, &client(&request), request.into_inner()).await?))
     }
 
     async fn compact(

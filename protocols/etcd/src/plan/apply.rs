@@ -162,6 +162,9 @@ impl<'a> Run<'a> {
     }
 
     fn put(&mut self, request: &PutRequest) -> Result<PutResponse, Refusal> {
+        // Slices of what the connection read, all of which would stay in memory for as long as the key does.
+        let [key, value] = [&request.key, &request.value].map(|bytes| Bytes::copy_from_slice(bytes));
+        let request = &PutRequest { key, value, ..*request };
         let only = KeyRange { start: request.key.clone(), end: End::Only };
         let before = self.current(&only).next().map(|item| item.to_wire());
         let known = |lease: i64| match lease_from_wire(lease) {

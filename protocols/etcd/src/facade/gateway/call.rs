@@ -1,13 +1,14 @@
 //! One call through the gateway: a body of JSON in, one document or a stream of lines out.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, LengthLimitError, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Incoming;
 use prost::Message;
 use serde::Serialize;
@@ -18,6 +19,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::{Code, Status};
 
 use super::refuse;
+use crate::facade::unread::{Large, Unread};
 use crate::facade::{Shared, State, client, watch};
 use crate::refusal;
 use crate::wire::etcdserverpb::{LeaseKeepAliveRequest, WatchRequest};
@@ -44,13 +46,13 @@ impl Call {
         if !self.right {
             return refuse::wrong_method();
         }
-        let state = self.state.clone();
+        let (state, unread) = (self.state.clone(), self.state.unread.clone());
         let served = async {
             let request = self.read().await?;
             serve(state, request).await
         };
-        match served.await.and_then(|answer| encode(answer.get_ref())) {
-            Ok(body) => document(Body::new(Full::new(body))),
+        match served.await {
+            Ok(answer) => whole(&unread, &answer).await.unwrap_or_else(|status| refuse::unary(&status)),
             Err(status) => refuse::unary(&status),
         }
     }
@@ -124,15 +126,9 @@ impl Call {
     async fn read<Q: DeserializeOwned + Message>(self) -> Result<tonic::Request<Q>, Status> {
         let limits = self.state.config.limits;
         let (peer, body) = self.apart();
-        let whole = http_body_util::Limited::new(body, text_limit(limits.body_bytes)).collect();
-        let whole = match tokio::time::timeout(limits.body_timeout.0, whole).await {
-            Ok(Ok(whole)) => whole.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return Err(refusal::too_long("more", limits.body_bytes));
-            }
-            Ok(Err(error)) => return Err(Status::cancelled(error.to_string())),
-            Err(_) => return Err(Status::deadline_exceeded("the request's body did not come in time")),
-        };
+        let whole = tokio::time::timeout(limits.body_timeout.0, gather(body, limits.body_bytes)).await;
+        let whole =
+            whole.map_err(|_| Status::deadline_exceeded("the request's body did not come in time"))??;
         let message: Q = json::whole(&whole).map_err(malformed)?;
         match message.encoded_len() {
             size if size > limits.body_bytes => Err(refusal::too_long(size, limits.body_bytes)),
@@ -143,6 +139,24 @@ impl Call {
 
 type Answers<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
 
+/// All of a body. One that is too long is heard to its end, or nearly, before that is said: clients read no answer while
+/// they write.
+async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Status> {
+    let (most, mut length) = (text_limit(limit), 0_usize);
+    let mut text = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::cancelled(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        match length {
+            length if length <= most => text.extend_from_slice(&data),
+            length if length <= most.saturating_mul(8) => text = BytesMut::new(),
+            _ => break,
+        }
+    }
+    if length > most { Err(refusal::too_long(length, limit)) } else { Ok(text.freeze()) }
+}
+
 /// Bytes take four thirds of their length as text, and what is around them more.
 fn text_limit(message: usize) -> usize {
     message.saturating_mul(4)
@@ -152,8 +166,21 @@ fn malformed(error: serde_json::Error) -> Status {
     Status::new(Code::InvalidArgument, error.to_string())
 }
 
-fn encode(answer: &impl Serialize) -> Result<Bytes, Status> {
-    serde_json::to_vec(answer).map(Bytes::from).map_err(|error| Status::internal(error.to_string()))
+/// An answer as one document; a large one once others have been read.
+async fn whole(
+    unread: &Arc<Unread>,
+    answer: &tonic::Response<impl Serialize>,
+) -> Result<Response<Body>, Status> {
+    let large = answer.extensions().get::<Large>();
+    if large.is_some() && !unread.clone().room().await {
+        return Err(refusal::TOO_MANY_REQUESTS.into());
+    }
+    let text = serde_json::to_vec(answer.get_ref()).map_err(|error| Status::internal(error.to_string()))?;
+    let mut response = document(Body::new(Full::new(Bytes::from(text))));
+    if let Some(large) = large {
+        response.extensions_mut().insert(*large);
+    }
+    Ok(response)
 }
 
 fn document(body: Body) -> Response<Body> {
