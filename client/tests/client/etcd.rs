@@ -116,7 +116,9 @@ pub(crate) async fn survives_a_revoked_lease(server: SocketAddr) -> Shared<Etcd>
     let registry = Etcd::at(&format!("http://{server}")).unwrap().form(EtcdForm::Address);
     let source = registry.source();
     let mut updates = source.watch(&users());
-    let registration = Registration::new("users", "10.0.0.1", 80).unwrap().ttl(Duration::from_millis(1500));
+    // A lease that outlives a busy machine's pauses, and heartbeats that soon find out that it is gone.
+    let registration = Registration::new("users", "10.0.0.1", 80).unwrap();
+    let registration = registration.ttl(Duration::from_secs(20)).heartbeat(Duration::from_millis(500));
     let _registrar = Registrar::start(registry, registration);
     let first = suite::until(&mut updates, "it is there", |set| set.instances.len() == 1).await;
     let id = leases(server).await["leases"][0]["ID"].clone();
