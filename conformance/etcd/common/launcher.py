@@ -39,6 +39,8 @@ def command(found):
     words += ["--set", f'etcd.advertise=["{client.geturl()}"]']
     if "auth-token-ttl" in found:
         words += ["--set", f"etcd.auth_token_ttl={found.pop('auth-token-ttl')}s"]
+    if "quota-backend-bytes" in found:
+        words += ["--set", f"etcd.quota_bytes={found.pop('quota-backend-bytes')}"]
     for name in sorted(found.keys() - WITHOUT_EFFECT):
         print(f"etcd: --{name}={found[name]} is not something this stand-in can pass on", file=sys.stderr)
     return words, client.port

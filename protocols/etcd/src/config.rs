@@ -30,6 +30,8 @@ pub struct Config {
     pub revive_within: Span,
     /// Answers that wait for their clients to read them, before further ones wait to be made.
     pub unread_bytes: usize,
+    /// What ordinary keys and their history may take; 0: as much as anyone likes.
+    pub quota_bytes: u64,
     /// Prefixes under which keys are instances.
     pub prefixes: Vec<Prefix>,
     pub limits: Limits,
@@ -64,6 +66,7 @@ impl Default for Config {
             bcrypt_cost: 10,
             revive_within: Span::seconds(0),
             unread_bytes: 512 * 1024 * 1024,
+            quota_bytes: 2 * 1024 * 1024 * 1024,
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
                 value: Form::Address,
@@ -135,6 +138,9 @@ revive_within = "0s"
 # Bytes of large answers that wait for their clients to read them. Beyond that further large ones wait to be made, for
 # half a minute, and are then refused.
 unread_bytes = 536870912
+# Bytes that ordinary keys and values may take, with what of their history can still be read. Beyond that puts and
+# leases are refused, and the alarm NOSPACE is raised, until somebody compacts and disarms it. 0: no bound.
+quota_bytes = 2147483648
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:
 # "address", "url", "grpc-endpoint" or "json"; all of them are understood.
 prefixes = [{ keys = "/services/{service}/{id}", value = "address", namespace = "default" }]

@@ -1,5 +1,6 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
+mod alarms;
 mod auth;
 pub(crate) mod authority;
 mod client;
@@ -12,6 +13,7 @@ mod lease;
 mod lock;
 mod maintenance;
 mod plain;
+mod quota;
 mod turn;
 mod unread;
 mod watch;
@@ -20,13 +22,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
+use switchboard_facade::{
+    Context, Facade, HttpMeters, Listener, Listening, Needs, keep_running, serve_http_through,
+};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
+use self::alarms::Alarms;
 use self::auth::{Passwords, Tokens};
 pub(crate) use self::client::Client;
+use self::quota::Quota;
 use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
@@ -88,6 +94,8 @@ impl Facade for Etcd {
             tokens: Tokens::new(self.config.auth_token_ttl.0),
             passwords: Passwords::new(self.config.bcrypt_cost),
             unread: Unread::new(self.config.unread_bytes),
+            alarms: Alarms::default(),
+            quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
             config: self.config,
             context,
@@ -96,7 +104,14 @@ impl Facade for Etcd {
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
         };
-        let front = front::Front::new(Shared(Arc::new(state)));
+        let state = Shared(Arc::new(state));
+        state.learn_alarms();
+        let (alarmed, counting) = (state.clone(), state.clone());
+        let follow_alarms = move || alarms::follow(alarmed.clone());
+        let _alarms = keep_running("following etcd's alarms", stop.clone(), follow_alarms);
+        let count = move || quota::follow(counting.clone());
+        let _quota = keep_running("counting what etcd's keys take", stop.clone(), count);
+        let front = front::Front::new(state);
         serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
         Ok(())
     }
@@ -138,6 +153,8 @@ pub(crate) struct State {
     tokens: Tokens,
     passwords: Passwords,
     unread: Arc<Unread>,
+    alarms: Alarms,
+    quota: Quota,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.

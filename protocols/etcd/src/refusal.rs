@@ -63,6 +63,8 @@ refusals! {
         Unknown "auth: authentication failed, password was given for no password user";
     PASSWORD_TOO_LONG = Unknown "bcrypt: password length exceeds 72 bytes";
     TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
+    NO_SPACE = ResourceExhausted "etcdserver: mvcc: database space exceeded";
+    CORRUPT = DataLoss "etcdserver: corrupt cluster";
     PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
     NO_LEADER = Unavailable "etcdserver: no leader";
     STOPPED = Unavailable "etcdserver: server stopped";

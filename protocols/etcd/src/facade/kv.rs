@@ -13,6 +13,7 @@ use super::{Client, Shared, State, client};
 use crate::lens::range::KeyRange;
 use crate::plan::apply::{self, Apply, Pasts, stamp};
 use crate::plan::check;
+use crate::plan::cost;
 use crate::plan::find::find;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
@@ -55,6 +56,7 @@ impl State {
             stamp(&mut done, self.bare_header(), view.revision());
             return Ok(done);
         }
+        self.admit(cost::of(&request)).await?;
         let who = self.who_now(client)?;
         let intent = Apply { who, request, projections: self.projections.clone(), pasts };
         let committed = self.context.registry.submit(client, intent).await?;
@@ -162,6 +164,7 @@ impl Kv for Shared {
     ) -> Result<Response<pb::CompactionResponse>, Status> {
         let client = client(&request);
         self.root(&client)?;
+        self.admit(0).await?;
         let revision = request.get_ref().revision;
         let compacted = match self.compact_revision() {
             0 => -1,
