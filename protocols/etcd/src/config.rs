@@ -22,7 +22,9 @@ pub struct Config {
     pub node: String,
     /// How often a watch that asked for it is told how far it is.
     pub progress_interval: Span,
-    /// How long a token lasts that nobody uses.
+    /// What tokens are: `simple`, or `jwt,` and how they are signed, as etcd's `--auth-token` has it.
+    pub auth_token: String,
+    /// How long a simple token lasts that nobody uses.
     pub auth_token_ttl: Span,
     /// How hard passwords are hashed; one more is twice as long.
     pub bcrypt_cost: u32,
@@ -62,6 +64,7 @@ impl Default for Config {
             name: "switchboard".to_owned(),
             node: String::new(),
             progress_interval: Span::seconds(600),
+            auth_token: "simple".to_owned(),
             auth_token_ttl: Span::seconds(300),
             bcrypt_cost: 10,
             revive_within: Span::seconds(0),
@@ -128,7 +131,10 @@ name = "switchboard"
 node = ""
 # How often a watch that asked for it is told how far it is.
 progress_interval = "10m"
-# How long a token lasts that nobody uses.
+# What tokens are: "simple", or signed ones, "jwt,pub-key=FILE,priv-key=FILE,sign-method=RS256,ttl=5m", as etcd's
+# --auth-token has it. Without priv-key they are only looked at.
+auth_token = "simple"
+# How long a simple token lasts that nobody uses.
 auth_token_ttl = "5m"
 # How hard passwords are hashed, from 4 to 31; one more takes twice as long.
 bcrypt_cost = 10

@@ -30,7 +30,7 @@ use switchboard_registry::{Caller, View};
 use tonic::Request;
 
 use self::alarms::Alarms;
-use self::auth::{Passwords, Tokens};
+use self::auth::{Jwt, Passwords, Tokens};
 pub(crate) use self::client::Client;
 use self::quota::Quota;
 use self::unread::Unread;
@@ -54,14 +54,16 @@ pub(crate) const TERM: u64 = 2;
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
     config.check()?;
     let projections = Arc::new(config.projections()?);
+    let jwt = auth::jwt(&config.auth_token)?;
     let listener = Listener::bind("etcd", &config.listen())?;
-    Ok(Box::new(Etcd { config, listener, projections }))
+    Ok(Box::new(Etcd { config, listener, projections, jwt }))
 }
 
 struct Etcd {
     config: Config,
     listener: Listener,
     projections: Arc<Projections>,
+    jwt: Option<Jwt>,
 }
 
 #[async_trait]
@@ -91,6 +93,7 @@ impl Facade for Etcd {
             given => given.to_vec(),
         };
         let state = State {
+            jwt: self.jwt,
             tokens: Tokens::new(self.config.auth_token_ttl.0),
             passwords: Passwords::new(self.config.bcrypt_cost),
             unread: Unread::new(self.config.unread_bytes),
@@ -150,6 +153,8 @@ pub(crate) struct State {
     pub(crate) projections: Arc<Projections>,
     pub(crate) identity: Identity,
     pub(crate) advertise: Vec<String>,
+    /// None: tokens are remembered ones.
+    jwt: Option<Jwt>,
     tokens: Tokens,
     passwords: Passwords,
     unread: Arc<Unread>,

@@ -18,6 +18,8 @@ mod bounds;
 mod gateway;
 #[path = "etcd/history.rs"]
 mod history;
+#[path = "etcd/jwt.rs"]
+mod jwt;
 #[path = "etcd/leases.rs"]
 mod leases;
 #[path = "etcd/projection.rs"]

@@ -40,6 +40,8 @@ impl Who {
             Who::Itself => Rights::All,
             _ if !guard.enabled => Rights::All,
             Who::Nobody => Rights::None(refusal::USER_EMPTY),
+            // A signed token may say anything.
+            Who::User { revision: 0, .. } => Rights::None(refusal::USER_EMPTY),
             // Users or roles changed after it was looked who this is.
             Who::User { revision, .. } if *revision < guard.revision => {
                 Rights::None(refusal::AUTH_OLD_REVISION)
