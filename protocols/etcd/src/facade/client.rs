@@ -104,6 +104,14 @@ impl State {
         self.who(client, &view)?.is_known(&view)
     }
 
+    /// For reads, once they are permitted. Tokens that are remembered always know the users and roles of now.
+    pub(crate) fn of_now(&self, client: &Client, at: &View) -> Result<(), Refusal> {
+        match self.jwt {
+            Some(_) => self.who(client, at)?.is_of_now(at),
+            None => Ok(()),
+        }
+    }
+
     /// For what only root may do.
     pub(crate) fn root(&self, client: &Client) -> Result<(), Refusal> {
         let view = self.context.registry.view(client)?;

@@ -33,6 +33,7 @@ impl State {
         check::range(request)?;
         let newest = self.context.registry.view(client)?;
         self.rights(client, &newest)?.to_read(&request.key, &request.range_end)?;
+        self.of_now(client, &newest)?;
         let view = self.view_at(client, &newest, request.revision).await?;
         let range = KeyRange::from_wire(&request.key, &request.range_end);
         let found = find(request, self.keys(&view).range(&range));
@@ -51,6 +52,7 @@ impl State {
         {
             let view = self.context.registry.view(client)?;
             self.rights(client, &view)?.to_ask(self.keys(&view), &request)?;
+            self.of_now(client, &view)?;
             let now = self.context.registry.now();
             let mut done = Done::ResponseTxn(apply::read(&view, now, &self.projections, &pasts, txn)?);
             stamp(&mut done, self.bare_header(), view.revision());

@@ -58,6 +58,17 @@ impl Who {
         }
     }
 
+    /// That users and roles are those that its token knows, which etcd asks of reads besides: of a token that is signed, they
+    /// may also be others than ever were.
+    pub(crate) fn is_of_now(&self, at: &Snapshot) -> Permitted {
+        match self {
+            Who::User { revision, .. } if *revision != 0 && *revision != Accounts(at).guard().revision => {
+                Err(refusal::AUTH_OLD_REVISION)
+            }
+            Who::Itself | Who::Nobody | Who::User { .. } => Ok(()),
+        }
+    }
+
     /// That it may do everything.
     pub(crate) fn is_root(&self, at: &Snapshot) -> Permitted {
         let accounts = Accounts(at);

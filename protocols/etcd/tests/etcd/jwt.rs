@@ -133,6 +133,12 @@ async fn it_is_worth_nothing_once_users_have_changed_or_its_time_is_over() {
     let mut root = world.root().await;
     root.add_user("bob").await;
     assert_eq!(put(&world, &good).await.1, "etcdserver: revision of auth store is old");
+    // A read wants the very users and roles of now, whatever it reads; a write only none that are older.
+    for (revision, wanted) in [(7, 400), (8, 200), (9, 400)] {
+        let token = token(alice(json!(revision), json!(4e9)));
+        assert_eq!(world.post_as(&token, "/v3/kv/txn", "{}").await.0.as_u16(), wanted, "{revision}");
+    }
+    assert_eq!(put(&world, &token(alice(json!(9), json!(4e9)))).await.0, 200);
     // What is no matter of keys is anybody's who was known once, as in etcd.
     assert_eq!(world.post_as(&good, "/v3/cluster/member/list", "{}").await.0, StatusCode::OK);
     assert_eq!(put(&world, &world.auth().sign_in("alice").await).await.0, 200);
