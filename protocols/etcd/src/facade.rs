@@ -3,6 +3,7 @@
 mod alarms;
 mod auth;
 pub(crate) mod authority;
+mod calls;
 mod client;
 mod cluster;
 mod election;
@@ -12,6 +13,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod metrics;
 mod plain;
 mod quota;
 mod turn;
@@ -31,7 +33,9 @@ use tonic::Request;
 
 use self::alarms::Alarms;
 use self::auth::{Jwt, Passwords, Tokens};
+use self::calls::Calls;
 pub(crate) use self::client::Client;
+use self::metrics::Meters;
 use self::quota::Quota;
 use self::unread::Unread;
 use crate::config::Config;
@@ -98,6 +102,8 @@ impl Facade for Etcd {
             passwords: Passwords::new(self.config.bcrypt_cost),
             unread: Unread::new(self.config.unread_bytes),
             alarms: Alarms::default(),
+            calls: Calls::default(),
+            meters: Meters::default(),
             quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
             config: self.config,
@@ -109,13 +115,16 @@ impl Facade for Etcd {
         };
         let state = Shared(Arc::new(state));
         state.learn_alarms();
+        state.meters.register(&state);
         let (alarmed, counting) = (state.clone(), state.clone());
         let follow_alarms = move || alarms::follow(alarmed.clone());
         let _alarms = keep_running("following etcd's alarms", stop.clone(), follow_alarms);
         let count = move || quota::follow(counting.clone());
         let _quota = keep_running("counting what etcd's keys take", stop.clone(), count);
+        let traffic = state.meters.traffic.clone();
+        let through = move |connection| authority::Readable::new(connection, traffic.clone());
         let front = front::Front::new(state);
-        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
+        serve_http_through(self.listener, limits, meters, front, stop, through).await;
         Ok(())
     }
 }
@@ -159,6 +168,8 @@ pub(crate) struct State {
     passwords: Passwords,
     unread: Arc<Unread>,
     alarms: Alarms,
+    calls: Calls,
+    meters: Meters,
     quota: Quota,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,

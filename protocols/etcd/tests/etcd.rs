@@ -22,6 +22,8 @@ mod history;
 mod jwt;
 #[path = "etcd/leases.rs"]
 mod leases;
+#[path = "etcd/metrics.rs"]
+mod metrics;
 #[path = "etcd/projection.rs"]
 mod projection;
 #[path = "etcd/support.rs"]

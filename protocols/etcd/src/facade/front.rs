@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower_service::Service;
 
+use super::calls::Counting;
 use super::{Shared, gateway};
 use crate::refusal;
 use crate::wire::etcdserverpb::auth_server::AuthServer;
@@ -75,7 +76,8 @@ async fn grpc_call(state: Shared, request: Request<Incoming>) -> Response<Body> 
     let path = request.uri().path().to_owned();
     let limit = state.config.limits.body_bytes;
     let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    services!(state, limit, request, service:
+    let counting = Counting::begin(&state, &path);
+    let response = services!(state, limit, request, service:
         "etcdserverpb.KV" => KvServer,
         "etcdserverpb.Watch" => WatchServer,
         "etcdserverpb.Lease" => LeaseServer,
@@ -84,7 +86,11 @@ async fn grpc_call(state: Shared, request: Request<Incoming>) -> Response<Body> 
         "etcdserverpb.Auth" => AuthServer,
         "v3lockpb.Lock" => LockServer,
         "v3electionpb.Election" => ElectionServer,
-    )
+    );
+    match counting {
+        Some(counting) => counting.answered(response),
+        None => response,
+    }
 }
 
 /// What the library answers by itself, as etcd's own library says it.

@@ -37,6 +37,7 @@ impl State {
         let view = self.view_at(client, &newest, request.revision).await?;
         let range = KeyRange::from_wire(&request.key, &request.range_end);
         let found = find(request, self.keys(&view).range(&range));
+        self.meters.operations.ranged();
         // Whatever was read, the header says how new the store is.
         Ok(pb::RangeResponse { header: Some(self.header(newest.revision())), ..found })
     }
@@ -56,6 +57,7 @@ impl State {
             let now = self.context.registry.now();
             let mut done = Done::ResponseTxn(apply::read(&view, now, &self.projections, &pasts, txn)?);
             stamp(&mut done, self.bare_header(), view.revision());
+            self.meters.operations.done(&done);
             return Ok(done);
         }
         self.admit(cost::of(&request)).await?;
@@ -64,6 +66,7 @@ impl State {
         let committed = self.context.registry.submit(client, intent).await?;
         self.watchers_first().await;
         let mut done = committed.reply?;
+        self.meters.operations.done(&done);
         stamp(&mut done, self.bare_header(), committed.revision);
         Ok(done)
     }

@@ -8,7 +8,7 @@ use switchboard_facade::MetricsFormat;
 use switchboard_registry::Caller;
 use tonic::body::Body;
 
-use super::{STORAGE_VERSION, Shared, VERSION};
+use super::{STORAGE_VERSION, Shared, VERSION, metrics};
 use crate::lens::alarms::alarms;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -55,10 +55,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
             let ready = ready.into_iter().filter(|(name, _)| !excluded.contains(name));
             checks(&ready.collect::<Vec<_>>(), query)
         }
-        "/metrics" => {
-            let format = MetricsFormat::Classic;
-            page(StatusCode::OK, format.content_type(), state.context.metrics.render(format))
-        }
+        "/metrics" => page(StatusCode::OK, MetricsFormat::Classic.content_type(), metrics::render(state)),
         _ => {
             let name = path.strip_prefix("/readyz/").or_else(|| path.strip_prefix("/livez/"));
             match name.and_then(|name| ready(state, wrong).into_iter().find(|(it, _)| *it == name)) {

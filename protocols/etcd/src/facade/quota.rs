@@ -32,12 +32,21 @@ pub(crate) struct Quota {
     most: Option<u64>,
     /// At least what there is now.
     taken: AtomicU64,
+    /// As it was when it was looked at last: bytes, and keys.
+    counted: [AtomicU64; 2],
     account: Mutex<Account>,
 }
 
 impl Quota {
     pub(crate) fn new(bytes: u64) -> Quota {
-        Quota { most: (bytes > 0).then_some(bytes), taken: AtomicU64::new(0), account: Mutex::default() }
+        let most = (bytes > 0).then_some(bytes);
+        Quota { most, taken: AtomicU64::new(0), counted: Default::default(), account: Mutex::default() }
+    }
+
+    /// Bytes and keys, as they were not long ago.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        let [bytes, keys] = &self.counted;
+        (bytes.load(Ordering::Acquire), keys.load(Ordering::Acquire))
     }
 
     /// As answers have it; 0: there is none.
@@ -66,6 +75,9 @@ impl Quota {
         account.forget(Revision(state.compact_revision().unsigned_abs()));
         let taken = account.sum();
         self.taken.store(taken, Ordering::Release);
+        let [bytes, keys] = &self.counted;
+        bytes.store(taken, Ordering::Release);
+        keys.store(account.keys, Ordering::Release);
         Ok(taken)
     }
 }
@@ -92,6 +104,7 @@ struct Account {
     /// The keys as they are were counted as of here, with all that came before.
     counted: Revision,
     alive: u64,
+    keys: u64,
     /// Versions that were replaced or deleted, by when that was, and the marks that deletions left.
     replaced: VecDeque<(Revision, u64)>,
 }
@@ -167,8 +180,13 @@ impl Account {
         let view = registry.view(caller)?;
         let first = entry_key(Bytes::new());
         let entries = view.entries(Bound::Included(first)).take_while(|it| *it.key.keyspace == *keyspace());
-        let alive = entries.map(|entry| size(entry)).fold(0, u64::saturating_add);
-        *self = Account { cursor: Some(floor), counted: view.revision(), alive, replaced: VecDeque::new() };
+        let (mut alive, mut keys) = (0_u64, 0_u64);
+        for entry in entries {
+            alive = alive.saturating_add(size(entry));
+            keys = keys.saturating_add(1);
+        }
+        let replaced = VecDeque::new();
+        *self = Account { cursor: Some(floor), counted: view.revision(), alive, keys, replaced };
         Ok(floor)
     }
 
@@ -178,6 +196,8 @@ impl Account {
         let gone = before.map_or(0, size);
         if at > self.counted {
             self.alive = self.alive.saturating_sub(gone).saturating_add(after.map_or(0, size));
+            let (had, has) = (u64::from(before.is_some()), u64::from(after.is_some()));
+            self.keys = self.keys.saturating_sub(had).saturating_add(has);
         }
         let mark = match (before, after) {
             (Some(before), None) => AROUND_A_VERSION.saturating_add(bytes(&before.key.key)),
