@@ -16,6 +16,7 @@ mod maintenance;
 mod metrics;
 mod plain;
 mod quota;
+mod snapshot;
 mod turn;
 mod unread;
 mod watch;
@@ -37,6 +38,7 @@ use self::calls::Calls;
 pub(crate) use self::client::Client;
 use self::metrics::Meters;
 use self::quota::Quota;
+use self::snapshot::Snapshots;
 use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
@@ -103,6 +105,7 @@ impl Facade for Etcd {
             unread: Unread::new(self.config.unread_bytes),
             alarms: Alarms::default(),
             calls: Calls::default(),
+            snapshots: Snapshots::default(),
             meters: Meters::default(),
             quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
@@ -169,6 +172,7 @@ pub(crate) struct State {
     unread: Arc<Unread>,
     alarms: Alarms,
     calls: Calls,
+    snapshots: Snapshots,
     meters: Meters,
     quota: Quota,
     /// The newest revision that a client asked to compact.

@@ -72,8 +72,6 @@ refusals! {
     UNHEALTHY = Unavailable "etcdserver: unhealthy cluster";
     LEADER_FIELD = Unknown "\"leader\" field must be provided";
     ELECTION_NO_LEADER = Unknown "election: no leader";
-    SNAPSHOT_UNSUPPORTED = Unimplemented
-        "there is no snapshot in etcd's file format here; the records are in Switchboard's own data folder";
 }
 
 impl Refusal {

@@ -26,6 +26,8 @@ mod leases;
 mod metrics;
 #[path = "etcd/projection.rs"]
 mod projection;
+#[path = "etcd/snapshots.rs"]
+mod snapshots;
 #[path = "etcd/support.rs"]
 mod support;
 #[path = "etcd/tls.rs"]
