@@ -40,7 +40,7 @@ verify = false
     effective: |section| from_section::<RedbSection>("redb", section).map(|section| to_section(&section)),
     open: |section, folder| {
         let RedbSection { cache_bytes, verify } = read(REDB.name, section)?;
-        let options = switchboard_engine_redb::Options { cache_bytes, verify };
+        let options = switchboard_engine_redb::Options { cache_bytes, verify, ..Default::default() };
         Ok(Arc::new(Redb::open(folder, options)?))
     },
     inspect: |folder, verify| {
@@ -80,7 +80,7 @@ struct RedbSection {
 
 impl Default for RedbSection {
     fn default() -> RedbSection {
-        let switchboard_engine_redb::Options { cache_bytes, verify } = Default::default();
+        let switchboard_engine_redb::Options { cache_bytes, verify, .. } = Default::default();
         RedbSection { cache_bytes, verify }
     }
 }
