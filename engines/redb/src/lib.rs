@@ -59,7 +59,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: 8 << 20, verify: false, patience: Patience::default() }
+        Options { cache_bytes: 4 << 20, verify: false, patience: Patience::default() }
     }
 }
 

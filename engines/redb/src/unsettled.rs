@@ -1,7 +1,7 @@
 //! Records whose newest value is in history and not yet among the records.
 //!
 //! A commit appends to history, where it lies next to the one before it; its records are scattered over the whole file,
-//! and writing each of them with its commit costs several times what the commit does. So they are written later, many
+//! and writing a page for each of them with its commit costs more than the commit does. So they are written later, many
 //! neighbours at a time, in sweeps through their keys. Whoever opens the file finds what was not written in history,
 //! which reaches back at least as far as that.
 
@@ -29,7 +29,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { waiting: 8 << 20, behind: 64 << 20, neighbours: 256 }
+        Patience { waiting: 16 << 20, behind: 64 << 20, neighbours: 256 }
     }
 }
 
