@@ -109,17 +109,25 @@ impl Writer {
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
-        let meta =
-            self.write("writing to", |database, meta, unsettled| batch::settle(database, meta, unsettled))?;
+        let meta = self.write("writing to", batch::settle)?;
         self.advance(meta);
         Ok(())
     }
 
-    /// Leaves a file that is opened without reading history, if the disk is well; nothing is lost if it is not.
+    /// Leaves a file that is opened without reading history, if the disk lets it.
     fn close(&mut self) -> Result<(), StoreError> {
         while self.latch.is_none() && !self.unsettled.is_empty() {
-            if self.settle().is_err() {
-                break;
+            let (meta, unsettled) = (self.meta, &mut self.unsettled);
+            match self.file.with(|database| contain(|| batch::settle(database, meta, unsettled))) {
+                Some(Ok(meta)) => self.meta = meta,
+                // What was acknowledged is in history, so that nothing is lost if this file does not even close.
+                Some(Err(fault)) => {
+                    let error = self.file.explain("writing to", fault);
+                    tracing::warn!(%error, "some records stay in history only; the next start reads them there");
+                    let _ = self.file.close();
+                    return Ok(());
+                }
+                None => break,
             }
         }
         self.file.close()
