@@ -212,8 +212,7 @@ impl Jwt {
         }
         let revision = claims.get("revision")?;
         // Go's numbers are floats.
-        let revision =
-            revision.as_u64().or_else(|| Some(revision.as_f64()?.trunc().to_string().parse().ok()?))?;
+        let revision = revision.as_u64().or_else(|| revision.as_f64()?.trunc().to_string().parse().ok())?;
         Some((claims.get("username")?.as_str()?.to_owned(), revision))
     }
 }
