@@ -30,7 +30,7 @@ pub(crate) type Table<'a> = dyn Fn(&mut Rows<'_>) -> Told + 'a;
 pub(crate) type Buckets<'a> = [(&'static str, Box<Table<'a>>)];
 
 /// Pages, one after the other.
-pub(self) struct Pages<'a> {
+struct Pages<'a> {
     next: u64,
     out: &'a mut dyn FnMut(&[u8]) -> Told,
 }
