@@ -162,7 +162,7 @@ fn nothing_more_is_made_for_who_has_heard_enough() {
 /// A head that was not written to its end, a page that is its own beginning, and numbers of pages that are not there.
 #[test]
 fn what_is_broken_is_refused_and_said_so() {
-    let rows: Vec<Row> = (0..5000_u32).map(|i| (i.to_be_bytes().to_vec(), vec![0; 100])).collect();
+    let rows: Vec<Row> = (0..600_u32).map(|i| (i.to_be_bytes().to_vec(), vec![0; 100])).collect();
     let file = written(&[("a", rows)]);
     let whole = |file: &[u8]| {
         let mut count = 0;
@@ -173,11 +173,11 @@ fn what_is_broken_is_refused_and_said_so() {
         })?;
         Ok::<usize, std::io::Error>(count)
     };
-    assert_eq!(whole(&file).unwrap(), 5000);
+    assert_eq!(whole(&file).unwrap(), 600);
     for broken in [&[20][..], &[PAGE + 20], &[20, PAGE + 20]] {
         let mut file = file.clone();
         broken.iter().for_each(|at| file[*at] ^= 1);
-        assert_eq!(whole(&file).ok(), (broken.len() < 2).then_some(5000), "one head is enough");
+        assert_eq!(whole(&file).ok(), (broken.len() < 2).then_some(600), "one head is enough");
     }
     assert!(whole(&file[..file.len() - PAGE]).is_err());
     assert!(whole(b"").is_err() && whole(&[0; 100_000]).is_err());
