@@ -11,6 +11,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod meters;
 mod plain;
 mod turn;
 mod unread;
@@ -95,6 +96,8 @@ impl Facade for Etcd {
             advertise,
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
+            watchers: AtomicUsize::new(0),
+            health_failures: AtomicUsize::new(0),
         };
         let front = front::Front::new(Shared(Arc::new(state)));
         serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
@@ -142,6 +145,10 @@ pub(crate) struct State {
     compacted: AtomicI64,
     /// Streams of watches that are open.
     pub(crate) watch_streams: AtomicUsize,
+    /// And the watchers that are on them.
+    pub(crate) watchers: AtomicUsize,
+    /// How often somebody was told that this is not well.
+    health_failures: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]

@@ -22,23 +22,25 @@ impl State {
         KeyRange { start: Bytes::from_static(&[0]), end: End::Open }
     }
 
-    /// Equal where the keys are equal; no other meaning.
+    /// Equal where the keys are equal; no other meaning. Not 0, which clients take for none.
     fn hash(&self, view: &View) -> u32 {
         let mut hash = crc32fast::Hasher::new();
+        hash.update(b"keys");
         for item in self.keys(view).range(&State::everything()) {
             hash.update(&item.to_wire().encode_to_vec());
         }
         hash.finalize()
     }
 
-    /// Bytes of all raw keys and values.
-    fn size(view: &View) -> i64 {
+    /// How many raw keys there are, and how many bytes they and their values have.
+    pub(super) fn size(view: &View) -> (usize, usize) {
         let first = entry_key(Bytes::new());
         let keyspace = first.keyspace.clone();
         let entries = view.entries(std::ops::Bound::Included(first));
         let ours = entries.take_while(|entry| *entry.key.keyspace == *keyspace);
-        let size: usize = ours.map(|entry| entry.key.key.len() + entry.value.value.len()).sum();
-        i64::try_from(size).unwrap_or(i64::MAX)
+        ours.fold((0, 0), |(keys, bytes), entry| {
+            (keys + 1, bytes + entry.key.key.len() + entry.value.value.len())
+        })
     }
 }
 
@@ -71,7 +73,8 @@ impl Maintenance for Shared {
         let client = client(&request);
         self.known(&client)?;
         let view = self.context.registry.view(&client).map_err(Refusal::from)?;
-        let size = State::size(&view);
+        let (_, bytes) = State::size(&view);
+        let size = i64::try_from(bytes).unwrap_or(i64::MAX);
         let index = view.revision().0;
         Ok(Response::new(pb::StatusResponse {
             header: Some(self.header(view.revision())),

@@ -1,5 +1,7 @@
 //! Pages beside the services: the version, health, metrics.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -39,6 +41,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
         "/health" => match wrong {
             None => page(StatusCode::OK, TEXT, r#"{"health":"true","reason":""}"#.to_owned()),
             Some(why) => {
+                state.health_failures.fetch_add(1, Ordering::Relaxed);
                 let body = serde_json::json!({ "health": "false", "reason": why });
                 page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{body}\n"))
             }
@@ -53,7 +56,8 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
         }
         "/metrics" => {
             let format = MetricsFormat::Classic;
-            page(StatusCode::OK, format.content_type(), state.context.metrics.render(format))
+            let ours = state.context.metrics.render(format);
+            page(StatusCode::OK, format.content_type(), ours + &state.in_etcds_names())
         }
         _ => match path.strip_prefix("/readyz/").or_else(|| path.strip_prefix("/livez/")) {
             Some(name) if READY.contains(&name) => {
