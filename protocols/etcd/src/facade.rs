@@ -1,5 +1,6 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
+mod alarms;
 mod auth;
 pub(crate) mod authority;
 mod client;
@@ -26,6 +27,7 @@ use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
+use self::alarms::Alarms;
 use self::auth::{Passwords, Tokens};
 pub(crate) use self::client::Client;
 use self::unread::Unread;
@@ -33,6 +35,7 @@ use crate::config::Config;
 use crate::lens::keys::Keys;
 use crate::lens::projection::Projections;
 use crate::lens::revision_to_wire;
+use crate::plan::alarms::raised;
 use crate::plan::identity::{Identify, Identity};
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb::ResponseHeader;
@@ -98,7 +101,11 @@ impl Facade for Etcd {
             watch_streams: AtomicUsize::new(0),
             watchers: AtomicUsize::new(0),
             health_failures: AtomicUsize::new(0),
+            alarms: Alarms::default(),
         };
+        if let Ok(view) = state.context.registry.view(&Caller::internal("etcd")) {
+            state.alarms.are(&raised(&view));
+        }
         let front = front::Front::new(Shared(Arc::new(state)));
         serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
         Ok(())
@@ -149,6 +156,7 @@ pub(crate) struct State {
     pub(crate) watchers: AtomicUsize,
     /// How often somebody was told that this is not well.
     health_failures: AtomicUsize,
+    alarms: Alarms,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The intents that only etcd has. Pure.
 
 pub(crate) mod administer;
+pub(crate) mod alarms;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod compare;

@@ -31,6 +31,8 @@ refusals! {
     COMPACTED = OutOfRange "etcdserver: mvcc: required revision has been compacted";
     FUTURE = OutOfRange "etcdserver: mvcc: required revision is a future revision";
     TTL_TOO_LARGE = OutOfRange "etcdserver: too large lease TTL";
+    NO_SPACE = ResourceExhausted "etcdserver: mvcc: database space exceeded";
+    CORRUPT = DataLoss "etcdserver: corrupt cluster";
     LEASE_NOT_FOUND = NotFound "etcdserver: requested lease not found";
     LEASE_EXISTS = FailedPrecondition "etcdserver: lease already exists";
     MEMBER_NOT_FOUND = NotFound "etcdserver: member not found";

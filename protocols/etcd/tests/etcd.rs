@@ -8,6 +8,8 @@
     reason = "the helpers of a test may fail it"
 )]
 
+#[path = "etcd/alarms.rs"]
+mod alarms;
 #[path = "etcd/auth.rs"]
 mod auth;
 #[path = "etcd/bounds.rs"]

@@ -152,6 +152,10 @@ func (m *Member) Close() {
 		return
 	}
 	m.isOpen = false
+	if m.ServerClient != nil {
+		m.ServerClient.Close()
+		m.ServerClient = nil
+	}
 	if m.process.doors.Add(-1) == 0 {
 		m.process.stop()
 	}

@@ -57,6 +57,7 @@ impl State {
             stamp(&mut done, self.bare_header(), view.revision());
             return Ok(done);
         }
+        self.alarms.let_apply(&request)?;
         let who = self.who_now(client)?;
         let intent = Apply { who, request, projections: self.projections.clone(), pasts };
         let committed = self.context.registry.submit(client, intent).await?;
@@ -163,6 +164,7 @@ impl Kv for Shared {
         request: Request<pb::CompactionRequest>,
     ) -> Result<Response<pb::CompactionResponse>, Status> {
         let client = client(&request);
+        self.alarms.let_write()?;
         self.root(&client)?;
         let revision = request.get_ref().revision;
         let compacted = match self.compact_revision() {

@@ -11,9 +11,9 @@ use tonic::{Request, Response, Status};
 use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, client};
 use crate::lens::range::{End, KeyRange};
 use crate::lens::{entry_key, revision_to_wire};
+use crate::plan::alarms::{Alarm, raised};
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
-use crate::wire::etcdserverpb::alarm_request::AlarmAction;
 use crate::wire::etcdserverpb::downgrade_request::DowngradeAction;
 use crate::wire::etcdserverpb::maintenance_server::Maintenance;
 
@@ -44,26 +44,22 @@ impl State {
     }
 }
 
+/// As etcd's library prints it.
+fn said(alarm: &Alarm) -> String {
+    format!("memberID:{} alarm:{} ", alarm.member_id, alarm.kind.name())
+}
+
 type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
 
 #[async_trait]
 impl Maintenance for Shared {
     type SnapshotStream = Pieces;
 
-    /// There are no alarms: a store that cannot take writes says so to those who write.
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
-        let (header, client) = (Some(self.current_header()), client(&request));
-        let action = AlarmAction::try_from(request.get_ref().action);
-        match action {
-            Ok(AlarmAction::Get) => self.known(&client)?,
-            _ => self.root(&client)?,
-        }
-        match action {
-            Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
-                Ok(Response::new(pb::AlarmResponse { header, alarms: Vec::new() }))
-            }
-            Ok(AlarmAction::Activate) | Err(_) => Err(refusal::NOT_CAPABLE.into()),
-        }
+        let client = client(&request);
+        let alarms = self.ask_alarms(&client, request.into_inner()).await?;
+        let alarms = alarms.into_iter().map(Alarm::to_wire).collect();
+        Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms }))
     }
 
     async fn status(
@@ -84,7 +80,7 @@ impl Maintenance for Shared {
             raft_index: index,
             raft_term: TERM,
             raft_applied_index: index,
-            errors: self.context.registry.waiting_for().into_iter().collect(),
+            errors: raised(&view).iter().map(said).chain(self.context.registry.waiting_for()).collect(),
             db_size_in_use: size,
             is_learner: false,
             storage_version: STORAGE_VERSION.to_owned(),

@@ -9,6 +9,8 @@ use http_body_util::Full;
 use switchboard_facade::MetricsFormat;
 use tonic::body::Body;
 
+use crate::plan::alarms::Kind;
+
 use super::{STORAGE_VERSION, Shared, VERSION};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -38,7 +40,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
             );
             page(StatusCode::OK, "application/json", body)
         }
-        "/health" => match wrong {
+        "/health" => match wrong.or_else(|| alarm(state, query)) {
             None => page(StatusCode::OK, TEXT, r#"{"health":"true","reason":""}"#.to_owned()),
             Some(why) => {
                 state.health_failures.fetch_add(1, Ordering::Relaxed);
@@ -48,10 +50,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
         },
         "/livez" => checks(&[("serializable_read", None)], query),
         "/readyz" => {
-            let checks: Vec<(&str, Option<&str>)> = READY
-                .iter()
-                .map(|name| (*name, wrong.as_deref().filter(|_| *name == "linearizable_read")))
-                .collect();
+            let checks = READY.map(|name| (name, wrong_with(state, name, wrong.as_deref())));
             self::checks(&checks, query)
         }
         "/metrics" => {
@@ -61,8 +60,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
         }
         _ => match path.strip_prefix("/readyz/").or_else(|| path.strip_prefix("/livez/")) {
             Some(name) if READY.contains(&name) => {
-                let wrong = wrong.as_deref().filter(|_| name == "linearizable_read");
-                checks(&[(name, wrong)], query)
+                checks(&[(name, wrong_with(state, name, wrong.as_deref()))], query)
             }
             _ => page(StatusCode::NOT_FOUND, TEXT, "404 page not found\n".to_owned()),
         },
@@ -70,6 +68,25 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
 }
 
 const READY: [&str; 4] = ["serializable_read", "linearizable_read", "non_learner", "data_corruption"];
+
+fn wrong_with<'a>(state: &Shared, name: &str, wrong: Option<&'a str>) -> Option<&'a str> {
+    match name {
+        "linearizable_read" => wrong,
+        "data_corruption" => state.alarms.has(Kind::Corrupt).then_some("alarm activated: CORRUPT"),
+        _ => None,
+    }
+}
+
+/// The first that is raised and not named by `exclude`.
+fn alarm(state: &Shared, query: Option<&str>) -> Option<String> {
+    let mut parts = query.unwrap_or_default().split('&').filter_map(|part| part.strip_prefix("exclude="));
+    let excluded: Vec<&str> = parts.by_ref().collect();
+    let is_told = |kind: &Kind| state.alarms.has(*kind) && !excluded.contains(&kind.name());
+    [Kind::NoSpace, Kind::Corrupt]
+        .iter()
+        .find(|kind| is_told(kind))
+        .map(|kind| format!("ALARM {}", kind.name()))
+}
 
 /// `ok`, or what is wrong; with `?verbose` each check on a line of its own.
 fn checks(checks: &[(&str, Option<&str>)], query: Option<&str>) -> Response<Body> {
