@@ -61,10 +61,7 @@ async fn without_space_nothing_is_put_and_the_rest_goes_on() {
         alarm(&world, r#"{"action":"DEACTIVATE","memberID":"5","alarm":"NOSPACE"}"#).await,
         Value::Null
     );
-    assert_eq!(
-        alarm(&world, r#"{"action":"DEACTIVATE","memberID":"123","alarm":"NOSPACE"}"#).await,
-        raised
-    );
+    assert_eq!(alarm(&world, r#"{"action":"DEACTIVATE","memberID":"123","alarm":"NOSPACE"}"#).await, raised);
     assert!(refused(&world, text).await.is_empty());
     assert_eq!(world.http(Method::GET, "/health", "").await.0, StatusCode::OK);
 }
