@@ -12,6 +12,7 @@ mod certificate;
 mod connections;
 mod datagrams;
 mod facade;
+mod gather;
 mod host_name;
 mod http;
 mod limits;
