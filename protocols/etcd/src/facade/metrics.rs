@@ -20,7 +20,8 @@ pub(super) struct Meters {
     metrics: Metrics,
     gauges: Gauges,
     pub(super) operations: Operations,
-    pub(super) health_failures: Counter,
+    /// A counter, whose name there does not end as the library has counters end.
+    pub(super) health_failures: Gauge,
     pub(super) traffic: Arc<Traffic>,
 }
 
@@ -122,12 +123,12 @@ impl Meters {
             ("etcd_debugging_auth_revision", "How often users and roles have changed", auth),
             ("etcd_debugging_mvcc_watch_stream_total", "Streams of watches that are open", streams),
             ("etcd_debugging_mvcc_watcher_total", "Watchers on them", watchers),
+            ("etcd_server_health_failures", "Answers of /health that were bad", &self.health_failures),
             ("process_resident_memory_bytes", "Memory that this process has", resident),
             ("process_open_fds", "Files and connections that this process has open", files),
         ];
         let Operations { ranges, puts, deletes, txns } = &self.operations;
         let counters = [
-            ("etcd_server_health_failures", "Answers of /health that were bad", &self.health_failures),
             ("etcd_mvcc_range", "Ranges that were read", ranges),
             ("etcd_mvcc_put", "Puts", puts),
             ("etcd_mvcc_delete", "Deletes", deletes),
