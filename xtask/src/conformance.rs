@@ -64,6 +64,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/python", Tool::Python, "etcd3.py"),
     always("etcd/snapshot", Tool::Python, "snapshot.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
+    on_demand("etcd/integration", Tool::Python, "integration/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),

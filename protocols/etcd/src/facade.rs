@@ -9,6 +9,7 @@ mod cluster;
 mod election;
 mod front;
 mod gateway;
+mod health;
 mod kv;
 mod lease;
 mod lock;
@@ -115,6 +116,7 @@ impl Facade for Etcd {
             advertise,
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
+            watchers: AtomicUsize::new(0),
         };
         let state = Shared(Arc::new(state));
         state.learn_alarms();
@@ -179,6 +181,8 @@ pub(crate) struct State {
     compacted: AtomicI64,
     /// Streams of watches that are open.
     pub(crate) watch_streams: AtomicUsize,
+    /// And the watchers that are on them.
+    pub(crate) watchers: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
