@@ -63,6 +63,8 @@ const DRIVERS: &[Driver] = &[
     always("etcd/rust", Tool::Python, "etcd_client.py"),
     always("etcd/python", Tool::Python, "etcd3.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
+    on_demand("etcd/kubernetes", Tool::Python, "kubernetes/run.py"),
+    on_demand("etcd/kube-storage", Tool::Python, "kube-storage/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),

@@ -1,0 +1,87 @@
+"""Kubernetes's own tests of its storage, k8s.io/apiserver v0.37.2: the same files, but for the one that starts an etcd.
+
+That one is replaced while the tests are built (`go test -overlay`) by `testserver/test_server.go`, which starts a registry for each test.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tap import finish, report, skip
+from theirs import judge
+
+HERE = Path(__file__).parent
+SCRATCH = Path(os.environ["SWITCHBOARD_CONFORMANCE_DIR"]) / "etcd-kube-storage"
+APISERVER = "k8s.io/apiserver"
+PACKAGES = {
+    "etcd3": "storage/etcd3",
+    "factory": "storage/storagebackend/factory",
+    "cacher": "storage/cacher",
+    "registry": "registry/generic/registry",
+}
+FAILS = {}
+
+
+def go(*words):
+    env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    return subprocess.run(["go", *words], cwd=HERE, env=env, capture_output=True, text=True, check=False)
+
+
+def built():
+    """The folder of the sources, or why there is none. Needs the module proxy once."""
+    if not shutil.which("go"):
+        return None, "go is not installed"
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    # Brings the module, too.
+    listed = go("list", "-f", "{{.Module.Dir}}", f"{APISERVER}/pkg/storage")
+    if listed.returncode:
+        return None, f"go cannot fetch it: {' '.join(listed.stderr.split())[-300:]}"
+    sources = Path(listed.stdout.strip()) / "pkg"
+    overlay = SCRATCH / "overlay.json"
+    starts = "testserver/test_server.go"
+    overlay.write_text(json.dumps({"Replace": {str(sources / "storage/etcd3" / starts): str(HERE / starts)}}))
+    for name, package in PACKAGES.items():
+        done = go("test", "-c", "-vet=off", f"-overlay={overlay}", "-o", SCRATCH / f"{name}.test", f"{APISERVER}/pkg/{package}")
+        if done.returncode:
+            return None, f"go cannot build it: {' '.join(done.stderr.split())[-300:]}"
+    return sources, None
+
+
+def run(name, folder):
+    """What each test said when it failed, or nothing; and those that were left out by themselves."""
+    command = [SCRATCH / f"{name}.test", "-test.v", "-test.parallel", "4", "-test.timeout", "20m"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    (SCRATCH / f"{name}.log").write_text(done.stdout + done.stderr)
+    listed = subprocess.run([*command[:1], "-test.list", "^Test"], cwd=folder, capture_output=True, text=True, check=True)
+    tests = [line for line in listed.stdout.splitlines() if line.startswith("Test")]
+    words = {test: word for word, test in re.findall(r"^--- (PASS|FAIL|SKIP): (Test\w+) ", done.stdout, re.M)}
+    verdicts = {"PASS": "", "SKIP": None}
+    return {f"{name}.{test}": verdicts[word] if (word := words.get(test)) in verdicts else why(done.stdout, test) for test in tests}
+
+
+def why(output, test):
+    """The first lines that blame something in the test or in one within it."""
+    part = output.split(f"=== RUN   {test}\n", 1)[-1].split(f"--- FAIL: {test} ")[0]
+    blamed = re.findall(r"^\s+\w+\.go:\d+: (.*)", part, re.M)
+    return " | ".join(blamed[-3:]) or "no verdict"
+
+
+def main():
+    sources, missing = built()
+    if missing:
+        return skip("Kubernetes's tests of its storage", missing)
+    said = {}
+    for name, package in PACKAGES.items():
+        said |= run(name, sources / package)
+    judge({test: why for test, why in said.items() if why is not None}, FAILS)
+    left = sorted(test for test, why in said.items() if why is None)
+    if left:
+        report(f"{len(left)} leave themselves out: {', '.join(left)}")
+    return None
+
+
+main()
+finish()
