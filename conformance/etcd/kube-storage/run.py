@@ -1,9 +1,8 @@
 """Kubernetes's own tests of its storage, k8s.io/apiserver v0.37.2: the same files, but for the one that starts an etcd.
 
-That one is replaced while the tests are built (`go test -overlay`) by `testserver/test_server.go`, which starts a registry for each test.
+That one is replaced in a copy of the module by `testserver/test_server.go`, which starts a registry for each test.
 """
 
-import json
 import os
 import re
 import shutil
@@ -31,23 +30,27 @@ def go(*words):
 
 
 def built():
-    """The folder of the sources, or why there is none. Needs the module proxy once."""
+    """The folder of the copy's packages, or why there is none. Needs the module proxy once."""
     if not shutil.which("go"):
         return None, "go is not installed"
-    SCRATCH.mkdir(parents=True, exist_ok=True)
     # Brings the module, too.
     listed = go("list", "-f", "{{.Module.Dir}}", f"{APISERVER}/pkg/storage")
     if listed.returncode:
         return None, f"go cannot fetch it: {' '.join(listed.stderr.split())[-300:]}"
-    sources = Path(listed.stdout.strip()) / "pkg"
-    overlay = SCRATCH / "overlay.json"
+    copy = SCRATCH / "apiserver"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(listed.stdout.strip(), copy, copy_function=shutil.copyfile)
     starts = "testserver/test_server.go"
-    overlay.write_text(json.dumps({"Replace": {str(sources / "storage/etcd3" / starts): str(HERE / starts)}}))
+    shutil.copyfile(HERE / starts, copy / "pkg/storage/etcd3" / starts)
+    pins = SCRATCH / "go.mod"
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(HERE / name, SCRATCH / name)
+    go("mod", "edit", f"-replace={APISERVER}={copy}", pins)
     for name, package in PACKAGES.items():
-        done = go("test", "-c", "-vet=off", f"-overlay={overlay}", "-o", SCRATCH / f"{name}.test", f"{APISERVER}/pkg/{package}")
+        done = go("test", "-c", "-vet=off", f"-modfile={pins}", "-o", SCRATCH / f"{name}.test", f"{APISERVER}/pkg/{package}")
         if done.returncode:
             return None, f"go cannot build it: {' '.join(done.stderr.split())[-300:]}"
-    return sources, None
+    return copy / "pkg", None
 
 
 def run(name, folder):

@@ -27,7 +27,7 @@ class Writer(threading.Thread):
         while not self.over.is_set():
             number += 1
             with contextlib.suppress(requests.RequestException):
-                status, answer = self.api.call("PATCH", self.place, {"data": {"n": str(number)}}, kind=MERGE, timeout=70)
+                status, answer = self.api.call("PATCH", self.place, {"data": {"n": str(number)}}, kind=MERGE)
                 if status == 200:
                     self.kept.append((version(answer), number))
                     continue

@@ -1,14 +1,18 @@
 """A kube-apiserver on a store: this registry or a real etcd; each is started, killed and started again on the same data."""
 
 import contextlib
+import http.client
 import json
 import os
 import queue
 import shutil
+import socket
+import ssl
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
@@ -137,10 +141,10 @@ class Api:
             self.local.session.headers["Authorization"] = f"Bearer {TOKEN}"
         return self.local.session
 
-    def raw(self, method, path, body=None, kind="application/json", accept="application/json", timeout=60, **params):
+    def raw(self, method, path, body=None, kind="application/json", accept="application/json", patience=PATIENCE, **params):
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind, "Accept": accept}
-        return self.session().request(method, self.url + path, data=data, headers=headers, params=params, timeout=timeout)
+        return self.session().request(method, self.url + path, data=data, headers=headers, params=params, timeout=patience)
 
     def call(self, method, path, body=None, **more):
         answer = self.raw(method, path, body, **more)
@@ -180,16 +184,15 @@ class Watch:
 
     def __init__(self, api, path, params):
         self.events = queue.Queue()
-        session = requests.Session()
-        session.trust_env = False
+        self.connection = http.client.HTTPSConnection(urlsplit(api.url).netloc, context=ssl._create_unverified_context(), timeout=600)
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        params = {"watch": "true", **params}
-        self.answer = session.get(api.url + path, params=params, headers=headers, verify=False, stream=True, timeout=(30, 600))
+        self.connection.request("GET", f"{path}?{urlencode({'watch': 'true', **params})}", headers=headers)
+        self.answer = self.connection.getresponse()
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
-        with contextlib.suppress(requests.RequestException, AttributeError, ValueError):
-            for line in self.answer.iter_lines():
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            for line in self.answer:
                 self.events.put(json.loads(line))
         self.events.put(None)
 
@@ -214,4 +217,6 @@ class Watch:
         return list(iter(self.next, None))
 
     def close(self):
-        self.answer.close()
+        # Closing it properly would wait for the thread that reads.
+        with contextlib.suppress(OSError):
+            self.connection.sock.shutdown(socket.SHUT_RDWR)

@@ -67,20 +67,24 @@ class Side:
         self.figures.append(("ready after", f"{time.monotonic() - begun:.1f} s"))
         self.measure("once ready")
         for scenario in scenarios.ALL:
-            self.run(scenario.__doc__.splitlines()[0], scenario, self.api)
+            self.run(first_line(scenario), scenario, self.api)
         self.measure("after the scenarios")
         took = self.run(f"{MANY} objects", lambda notes: scenarios.many(self.api, notes, MANY))
         self.figures.append((f"{MANY} creates in", f"{took or 0:.1f} s"))
         self.measure(f"after {MANY} objects")
         for day in bad_days.ALL:
-            self.run(day.__doc__.splitlines()[0], day, cluster)
+            self.run(first_line(day), day, cluster)
         # Everything once more, straight from the store: no cache of the apiserver's answers.
         cluster.server.stop()
         cluster.start_server("--watch-cache=false")
         self.api.mark = "-direct"
         for scenario in scenarios.DIRECT:
-            self.run(f"without its cache: {scenario.__doc__.splitlines()[0]}", scenario, self.api)
+            self.run(f"without its cache: {first_line(scenario)}", scenario, self.api)
         self.measure("at the end")
+
+
+def first_line(function):
+    return function.__doc__.split("\n")[0].rstrip(".")
 
 
 def compare(ours, theirs):

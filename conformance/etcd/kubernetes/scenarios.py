@@ -335,7 +335,7 @@ def custom(api, notes):
 
     def established():
         found = api.get(f"{definitions}/widgets.example.com")
-        so = {it["type"]: it["status"] for it in found["status"].get("conditions", [])}
+        so = {it["type"]: it["status"] for it in found["status"].get("conditions") or []}
         served = [api.raw("GET", place).status_code == 200 for place in places.values()]
         return found if so.get("Established") == "True" and all(served) else None
 
@@ -474,7 +474,7 @@ def sizes(api, notes):
     notes.note("requests that the store refused", sorted(re.sub(r'(group|resource)="[^"]*",?', "", line) for line in wrong))
 
 
-ALL = [bootstrap, objects, contention, finalizers, collections, listing, watching, custom, expiring, namespaces, workloads, sizes]
+ALL = [objects, contention, finalizers, collections, listing, watching, custom, expiring, namespaces, workloads, bootstrap, sizes]
 DIRECT = [objects, contention, finalizers, collections, listing, watching]
 
 
