@@ -162,6 +162,14 @@ def with_certificates(apiserver, scratch):
     cluster.server.words += [f"--etcd-cafile={folder}/ca.pem", f"--etcd-certfile={folder}/kube.pem", f"--etcd-keyfile={folder}/kube.key"]
     try:
         cluster.start_store()
+        # From now on the name in the certificate says who it is.
+        users = [("user/add", {"name": name, "options": {"no_password": True}}) for name in ("root", "kube")]
+        grants = [("user/grant", {"user": name, "role": "root"}) for name in ("root", "kube")]
+        for path, body in (("role/add", {"name": "root"}), *users, *grants, ("enable", {})):
+            answer = requests.post(f"{cluster.store_url}/v3/auth/{path}", json=body, timeout=30, **cluster.http)
+            equal(answer.status_code, 200, path)
+        refused = requests.post(f"{cluster.store_url}/v3/kv/range", json={"key": "YQ=="}, timeout=30, **cluster.http)
+        equal(refused.json()["message"], "etcdserver: user name is empty", "who shows nothing but a certificate to the gateway")
         cluster.start_server()
         place = f"{namespace(cluster.api, 'tls')}/configmaps"
         cluster.api.at_once(lambda n: cluster.api.post(place, config_map(f"c-{n}")), range(50))

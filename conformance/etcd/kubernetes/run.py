@@ -120,7 +120,7 @@ def main():
         compare(ours, theirs)
     else:
         skip("the same on a real etcd", why)
-    check("over TLS, with a certificate, whose name it may be asked for", bad_days.with_certificates, apiserver, SCRATCH)
+    check("over TLS, as the user whom its certificate names", bad_days.with_certificates, apiserver, SCRATCH)
     return None
 
 
