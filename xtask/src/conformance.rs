@@ -138,7 +138,8 @@ fn run_driver(
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
     let urls: Vec<_> = server.urls().collect();
-    let limit = if extent.full { LIMIT_FULL } else { LIMIT };
+    // What does not run every time may also have to build something large first.
+    let limit = if extent.full || driver.only_full { LIMIT_FULL } else { LIMIT };
     let run = if driver.tool == Tool::GoTest {
         let place = gotest::Place { scratch: &scratch, binary, urls: &urls, limit, whole: extent.whole };
         gotest::run(&folder.join(driver.program), &place)

@@ -72,6 +72,38 @@ def killed(cluster, notes):
     notes.note("went on", True)
 
 
+def shared(cluster, notes):
+    """Two apiservers share the store: what one writes the other lists and tells, and only one changes an object at a time"""
+    first = cluster.api
+    place = f"{namespace(first, 'shared')}/configmaps"
+    other = cluster.another()
+    try:
+        second = other.api
+        watch = second.watch(place, resourceVersion=version(second.get(place)), timeoutSeconds="300")
+        for n in range(50):
+            made = first.post(place, config_map(f"c-{n}"))
+            equal(version(second.get(f"{place}/c-{n}")), version(made), "read at the other")
+        equal([event["object"]["metadata"]["name"] for event in watch.take(50)], [f"c-{n}" for n in range(50)], "told by the other")
+        equal(len(named(second.get(place))), 50, "listed by the other")
+
+        def change(number):
+            api = (first, second)[number % 2]
+            while True:
+                found = api.get(f"{place}/c-0")
+                found["data"]["n"] = str(int(found["data"].get("n", "0")) + 1)
+                status, answer = api.call("PUT", f"{place}/c-0", found)
+                if status != 409:
+                    equal(status, 200, answer)
+                    return
+
+        first.at_once(change, range(60))
+        equal([api.get(f"{place}/c-0")["data"]["n"] for api in (first, second)], ["60", "60"], "what was counted by both")
+        watch.close()
+    finally:
+        other.server.kill()
+    notes.note("shared", named(first.get(place)))
+
+
 def everything(api):
     kinds = ("configmaps", "services", "secrets", "namespaces", "pods")
     return [(kind, it["metadata"]["name"], version(it), it["metadata"]["uid"]) for kind in kinds for it in api.get(f"/api/v1/{kind}")["items"]]
@@ -136,7 +168,7 @@ def encoded(text):
     return base64.b64encode(text.encode()).decode()
 
 
-ALL = [killed, restarted, compacted]
+ALL = [shared, killed, restarted, compacted]
 
 
 def with_certificates(apiserver, scratch):

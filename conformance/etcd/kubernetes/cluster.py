@@ -97,6 +97,16 @@ class Cluster:
         # How the store is asked for its health.
         self.http = {}
 
+    def another(self):
+        """A second apiserver on the same store, started."""
+        folder = self.folder / "another"
+        folder.mkdir()
+        other = Cluster(self.server.words[0], self.store, urlsplit(self.store_url).port, folder)
+        # What one has signed the other believes.
+        other.server.words = [str(word).replace(str(folder / "key.pem"), str(self.folder / "key.pem")) for word in other.server.words]
+        other.start_server()
+        return other
+
     def start_store(self):
         self.store.start()
         waited_for("the store", lambda: self.store_answers())
