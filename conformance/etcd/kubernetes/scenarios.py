@@ -28,6 +28,9 @@ class Notes:
 def plain(value, key=None):
     if isinstance(value, dict):
         return {name: plain(inner, name) for name, inner in value.items()}
+    if key == "managedFields":
+        # They are in the order of their times, which have whole seconds.
+        return sorted((plain(inner) for inner in value), key=str)
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
     if OWN.get(key) and value not in ("", "0"):
