@@ -1,5 +1,6 @@
 """What must hold when the store is killed under an apiserver, when the apiserver starts again, and when history is compacted."""
 
+import base64
 import contextlib
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import requests
 from cluster import MERGE, Cluster, registry, waited_for
-from scenarios import config_map, named, namespace, version
+from notes import config_map, named, namespace, version
 from tap import equal
 
 WRITERS, KILLS = 6, 3
@@ -35,6 +36,11 @@ class Writer(threading.Thread):
             time.sleep(0.1)
 
 
+def all_go_on(writers):
+    before = {writer: len(writer.kept) for writer in writers}
+    waited_for("every writer goes on", lambda: all(len(writer.kept) > count + 20 for writer, count in before.items()))
+
+
 def killed(cluster, notes):
     """The store is killed three times under load: nothing acknowledged is lost, no watcher misses anything"""
     api = cluster.api
@@ -47,14 +53,12 @@ def killed(cluster, notes):
     for writer in writers:
         writer.start()
     for _ in range(KILLS):
-        before = [len(writer.kept) for writer in writers]
-        waited_for("every writer goes on", lambda: all(len(it.kept) > count + 20 for it, count in zip(writers, before)))
+        all_go_on(writers)
         cluster.store.kill()
         waited_for("it is noticed", lambda: api.raw("GET", "/readyz/etcd").status_code == 500)
         cluster.start_store()
         waited_for("health is back", lambda: api.raw("GET", "/readyz/etcd").status_code == 200)
-    before = [len(writer.kept) for writer in writers]
-    waited_for("every writer goes on", lambda: all(len(it.kept) > count + 20 for it, count in zip(writers, before)))
+    all_go_on(writers)
     over.set()
     for writer in writers:
         writer.join()
@@ -163,8 +167,6 @@ def compacted(cluster, notes):
 
 
 def encoded(text):
-    import base64
-
     return base64.b64encode(text.encode()).decode()
 
 

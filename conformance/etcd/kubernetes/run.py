@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 import bad_days
+import kinds
 import scenarios
 from cluster import Cluster, real, registry
+from notes import Notes
 from tap import check, finish, report, skip
 
 HERE = Path(__file__).parent
@@ -48,7 +50,7 @@ class Side:
 
     def run(self, label, scenario, *more):
         """Checks it; what it notes is compared later."""
-        notes = scenarios.Notes()
+        notes = Notes()
         done = check(f"{self.name}: {label}", lambda: (scenario(*more, notes), True))
         if done:
             self.notes[label] = notes.lines
@@ -66,7 +68,7 @@ class Side:
         cluster.start_server()
         self.figures.append(("ready after", f"{time.monotonic() - begun:.1f} s"))
         self.measure("once ready")
-        for scenario in scenarios.ALL:
+        for scenario in scenarios.ALL + kinds.ALL:
             self.run(first_line(scenario), scenario, self.api)
         self.measure("after the scenarios")
         took = self.run(f"{MANY} objects", lambda notes: scenarios.many(self.api, notes, MANY))
@@ -78,7 +80,7 @@ class Side:
         cluster.server.stop()
         cluster.start_server("--watch-cache=false")
         self.api.mark = "-direct"
-        for scenario in scenarios.DIRECT:
+        for scenario in scenarios.ALL:
             self.run(f"without its cache: {first_line(scenario)}", scenario, self.api)
         self.measure("at the end")
 
