@@ -63,6 +63,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/rust", Tool::Python, "etcd_client.py"),
     always("etcd/python", Tool::Python, "etcd3.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
+    on_demand("etcd/robustness", Tool::Go, "robustness/driver"),
     on_demand("etcd/integration", Tool::Python, "integration/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"go.etcd.io/etcd/tests/v3/robustness/model"
@@ -27,11 +28,24 @@ func plant(name string, h *history, of traffic.Traffic) {
 			continue
 		}
 		var err error
-		if judge(bad, of, io.Discard) == nil {
+		if quietly(func() error { return judge(bad, of, io.Discard) }) == nil {
 			err = fmt.Errorf("it was not found")
 		}
 		say(name+": "+bug.name+" is found", err)
 	}
+}
+
+// The checks print what they find wrong, besides saying it.
+func quietly(judge func() error) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil
+	}
+	defer null.Close()
+	said := os.Stdout
+	os.Stdout = null
+	defer func() { os.Stdout = said }()
+	return judge()
 }
 
 func staleRead(reports []report.ClientReport) bool {
