@@ -62,6 +62,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/kvtools", Tool::GoTest, "kvtools/store.tests"),
     always("etcd/rust", Tool::Python, "etcd_client.py"),
     always("etcd/python", Tool::Python, "etcd3.py"),
+    always("etcd/snapshot", Tool::Python, "snapshot.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
     on_demand("etcd/robustness", Tool::Go, "robustness/driver"),
     on_demand("etcd/integration", Tool::Python, "integration/run.py"),

@@ -3,6 +3,7 @@
 mod alarms;
 mod auth;
 pub(crate) mod authority;
+mod calls;
 mod client;
 mod cluster;
 mod election;
@@ -13,8 +14,10 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
-mod meters;
+mod metrics;
 mod plain;
+mod quota;
+mod snapshot;
 mod turn;
 mod unread;
 mod watch;
@@ -23,20 +26,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
+use switchboard_facade::{
+    Context, Facade, HttpMeters, Listener, Listening, Needs, keep_running, serve_http_through,
+};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
 use self::alarms::Alarms;
-use self::auth::{Passwords, Tokens};
+use self::auth::{Jwt, Passwords, Tokens};
+use self::calls::Calls;
 pub(crate) use self::client::Client;
+use self::metrics::Meters;
+use self::quota::Quota;
+use self::snapshot::Snapshots;
 use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
 use crate::lens::projection::Projections;
 use crate::lens::revision_to_wire;
-use crate::plan::alarms::raised;
 use crate::plan::identity::{Identify, Identity};
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb::ResponseHeader;
@@ -53,14 +61,16 @@ pub(crate) const TERM: u64 = 2;
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
     config.check()?;
     let projections = Arc::new(config.projections()?);
+    let jwt = auth::jwt(&config.auth_token)?;
     let listener = Listener::bind("etcd", &config.listen())?;
-    Ok(Box::new(Etcd { config, listener, projections }))
+    Ok(Box::new(Etcd { config, listener, projections, jwt }))
 }
 
 struct Etcd {
     config: Config,
     listener: Listener,
     projections: Arc<Projections>,
+    jwt: Option<Jwt>,
 }
 
 #[async_trait]
@@ -90,9 +100,15 @@ impl Facade for Etcd {
             given => given.to_vec(),
         };
         let state = State {
+            jwt: self.jwt,
             tokens: Tokens::new(self.config.auth_token_ttl.0),
             passwords: Passwords::new(self.config.bcrypt_cost),
             unread: Unread::new(self.config.unread_bytes),
+            alarms: Alarms::default(),
+            calls: Calls::default(),
+            snapshots: Snapshots::default(),
+            meters: Meters::default(),
+            quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
             config: self.config,
             context,
@@ -101,14 +117,19 @@ impl Facade for Etcd {
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
             watchers: AtomicUsize::new(0),
-            health_failures: AtomicUsize::new(0),
-            alarms: Alarms::default(),
         };
-        if let Ok(view) = state.context.registry.view(&Caller::internal("etcd")) {
-            state.alarms.are(&raised(&view));
-        }
-        let front = front::Front::new(Shared(Arc::new(state)));
-        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
+        let state = Shared(Arc::new(state));
+        state.learn_alarms();
+        state.meters.register(&state);
+        let (alarmed, counting) = (state.clone(), state.clone());
+        let follow_alarms = move || alarms::follow(alarmed.clone());
+        let _alarms = keep_running("following etcd's alarms", stop.clone(), follow_alarms);
+        let count = move || quota::follow(counting.clone());
+        let _quota = keep_running("counting what etcd's keys take", stop.clone(), count);
+        let traffic = state.meters.traffic.clone();
+        let through = move |connection| authority::Readable::new(connection, traffic.clone());
+        let front = front::Front::new(state);
+        serve_http_through(self.listener, limits, meters, front, stop, through).await;
         Ok(())
     }
 }
@@ -146,18 +167,22 @@ pub(crate) struct State {
     pub(crate) projections: Arc<Projections>,
     pub(crate) identity: Identity,
     pub(crate) advertise: Vec<String>,
+    /// None: tokens are remembered ones.
+    jwt: Option<Jwt>,
     tokens: Tokens,
     passwords: Passwords,
     unread: Arc<Unread>,
+    alarms: Alarms,
+    calls: Calls,
+    snapshots: Snapshots,
+    meters: Meters,
+    quota: Quota,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.
     pub(crate) watch_streams: AtomicUsize,
     /// And the watchers that are on them.
     pub(crate) watchers: AtomicUsize,
-    /// How often somebody was told that this is not well.
-    health_failures: AtomicUsize,
-    alarms: Alarms,
 }
 
 #[derive(Clone, Debug)]

@@ -1,10 +1,12 @@
 //! Between etcd's words and the model's. Pure: no clock, no socket, no registry.
 
 pub(crate) mod accounts;
+pub(crate) mod alarms;
 pub(crate) mod event;
 pub(crate) mod keys;
 pub(crate) mod projection;
 pub(crate) mod range;
+pub(crate) mod snapshot;
 pub(crate) mod value;
 
 use std::sync::{Arc, OnceLock};

@@ -63,6 +63,7 @@ refusals! {
         FailedPrecondition "etcdserver: permission is not granted to the role";
     NO_PASSWORD_USER =
         Unknown "auth: authentication failed, password was given for no password user";
+    VERIFY_ONLY = Unknown "auth: token signing attempted with verify-only key";
     PASSWORD_TOO_LONG = Unknown "bcrypt: password length exceeds 72 bytes";
     TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
     PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
@@ -71,8 +72,6 @@ refusals! {
     UNHEALTHY = Unavailable "etcdserver: unhealthy cluster";
     LEADER_FIELD = Unknown "\"leader\" field must be provided";
     ELECTION_NO_LEADER = Unknown "election: no leader";
-    SNAPSHOT_UNSUPPORTED = Unimplemented
-        "there is no snapshot in etcd's file format here; the records are in Switchboard's own data folder";
 }
 
 impl Refusal {

@@ -10,6 +10,8 @@
 
 #[path = "etcd/alarms.rs"]
 mod alarms;
+#[path = "etcd/alarms_by_hand.rs"]
+mod alarms_by_hand;
 #[path = "etcd/auth.rs"]
 mod auth;
 #[path = "etcd/bounds.rs"]
@@ -20,10 +22,16 @@ mod gateway;
 mod health;
 #[path = "etcd/history.rs"]
 mod history;
+#[path = "etcd/jwt.rs"]
+mod jwt;
 #[path = "etcd/leases.rs"]
 mod leases;
+#[path = "etcd/metrics.rs"]
+mod metrics;
 #[path = "etcd/projection.rs"]
 mod projection;
+#[path = "etcd/snapshots.rs"]
+mod snapshots;
 #[path = "etcd/support.rs"]
 mod support;
 #[path = "etcd/tls.rs"]

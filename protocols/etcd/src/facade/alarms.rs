@@ -1,86 +1,99 @@
-//! Alarms. Here only somebody raises one, by hand; a store that cannot take writes says so to those who write.
+//! Whether an alarm is on: looked up with every write, so kept at hand, as the records say it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Client, State};
-use crate::plan::alarms::{Alarm, Change, Kind, raised};
-use crate::plan::apply;
+use parking_lot::Mutex;
+use switchboard_model::Revision;
+use switchboard_registry::{Caller, Snapshot};
+
+use super::watch::feed::Feed;
+use super::{Shared, State};
+use crate::lens::alarms::{Alarm, alarms, all};
+use crate::plan::permit::Who;
+use crate::plan::sound::Sound;
 use crate::refusal::{self, Refusal};
-use crate::wire::etcdserverpb as pb;
-use crate::wire::etcdserverpb::alarm_request::AlarmAction;
-use crate::wire::etcdserverpb::request_op::Request;
+use crate::wire::etcdserverpb::AlarmType;
 
-/// Which kinds are raised, for those who write.
 #[derive(Debug, Default)]
-pub(super) struct Alarms(AtomicU8);
+pub(crate) struct Alarms {
+    no_space: AtomicBool,
+    corrupt: AtomicBool,
+    /// What the two say is as of this revision.
+    as_of: Mutex<Revision>,
+}
 
 impl Alarms {
-    pub(super) fn are(&self, raised: &[Alarm]) {
-        let bits = raised.iter().fold(0, |bits, alarm| bits | Alarms::bit(alarm.kind));
-        self.0.store(bits, Ordering::Release);
-    }
-
-    fn bit(kind: Kind) -> u8 {
-        match kind {
-            Kind::NoSpace => 1,
-            Kind::Corrupt => 2,
+    fn look(&self, at: &Snapshot) {
+        let mut as_of = self.as_of.lock();
+        if at.revision() < *as_of {
+            return;
         }
-    }
-
-    pub(super) fn has(&self, kind: Kind) -> bool {
-        self.0.load(Ordering::Acquire) & Alarms::bit(kind) != 0
-    }
-
-    /// What writes at all.
-    pub(super) fn let_write(&self) -> Result<(), Refusal> {
-        if self.has(Kind::Corrupt) { Err(refusal::CORRUPT) } else { Ok(()) }
-    }
-
-    /// What takes space.
-    pub(super) fn let_grow(&self) -> Result<(), Refusal> {
-        self.let_write()?;
-        if self.has(Kind::NoSpace) { Err(refusal::NO_SPACE) } else { Ok(()) }
-    }
-
-    pub(super) fn let_apply(&self, request: &Request) -> Result<(), Refusal> {
-        let grows = match request {
-            Request::RequestPut(_) => true,
-            Request::RequestTxn(txn) => apply::puts(txn),
-            Request::RequestRange(_) | Request::RequestDeleteRange(_) => false,
-        };
-        if grows { self.let_grow() } else { self.let_write() }
+        *as_of = at.revision();
+        let on = |kind: AlarmType| alarms(at).any(|alarm| alarm.kind == i32::from(kind));
+        self.no_space.store(on(AlarmType::Nospace), Ordering::Release);
+        self.corrupt.store(on(AlarmType::Corrupt), Ordering::Release);
     }
 }
 
 impl State {
-    pub(super) fn alarms(&self, client: &Client) -> Result<Vec<Alarm>, Refusal> {
-        let found = raised(&*self.context.registry.view(client)?);
-        // An archive may have brought others back.
-        self.alarms.are(&found);
-        Ok(found)
+    pub(crate) fn learn_alarms(&self) {
+        if let Ok(view) = self.context.registry.view(&Caller::internal("etcd")) {
+            self.alarms.look(&view);
+        }
     }
 
-    pub(super) async fn ask_alarms(
+    pub(crate) fn is_corrupt(&self) -> bool {
+        self.alarms.corrupt.load(Ordering::Acquire)
+    }
+
+    /// Whether something may be written that needs this many bytes; none: it makes room, or takes none.
+    pub(crate) async fn admit(&self, bytes: u64) -> Result<(), Refusal> {
+        if self.is_corrupt() {
+            return Err(refusal::CORRUPT);
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
+        if self.alarms.no_space.load(Ordering::Acquire) {
+            return Err(refusal::NO_SPACE);
+        }
+        if self.quota.has_room(bytes) || self.quota.has_room_after_a_look(self, bytes).await {
+            return Ok(());
+        }
+        let alarm = Alarm { member: self.identity.member_id, kind: AlarmType::Nospace.into() };
+        tracing::warn!(
+            quota_bytes = self.config.quota_bytes,
+            "keys and their history have reached `etcd.quota_bytes`, and nothing more can be put: compact, and disarm the alarm"
+        );
+        self.sound(&Caller::internal("etcd"), Who::Itself, alarm, true).await?;
+        Err(refusal::NO_SPACE)
+    }
+
+    /// Raises or disarms it. Who is told so finds it so.
+    pub(crate) async fn sound(
         &self,
-        client: &Client,
-        request: pb::AlarmRequest,
-    ) -> Result<Vec<Alarm>, Refusal> {
-        let kind = Kind::from_wire(request.alarm)?;
-        let raise = match AlarmAction::try_from(request.action) {
-            Ok(AlarmAction::Get) => {
-                self.known(client)?;
-                let all = self.alarms(client)?.into_iter();
-                return Ok(all.filter(|alarm| kind.is_none_or(|kind| alarm.kind == kind)).collect());
-            }
-            Ok(AlarmAction::Activate) => true,
-            Ok(AlarmAction::Deactivate) => false,
-            Err(_) => return Err(refusal::NOT_CAPABLE),
-        };
-        self.root(client)?;
-        let Some(kind) = kind else { return Ok(Vec::new()) };
-        let alarm = Alarm { kind, member_id: request.member_id };
-        let (found, all) = self.context.registry.submit(client, Change { alarm, raise }).await?.reply?;
-        self.alarms.are(&all);
-        Ok(if found { vec![alarm] } else { Vec::new() })
+        caller: &Caller,
+        who: Who,
+        alarm: Alarm,
+        on: bool,
+    ) -> Result<Option<Alarm>, Refusal> {
+        let registry = &self.context.registry;
+        let done = registry.submit(caller, Sound { who, alarm, on }).await?;
+        self.alarms.look(&*registry.view(caller)?);
+        done.reply
+    }
+}
+
+/// Keeps up with alarms that came and went otherwise, as in an archive that was restored.
+pub(super) async fn follow(state: Shared) {
+    let caller = Caller::internal("etcd");
+    let registry = &state.context.registry;
+    let Ok(view) = registry.view(&caller) else { return };
+    let Ok(mut feed) = Feed::open(registry.clone(), caller, all(), view.revision()) else { return };
+    state.alarms.look(&view);
+    drop(view);
+    while feed.next().await.is_ok() {
+        let Ok(view) = registry.view(&caller) else { return };
+        state.alarms.look(&view);
     }
 }

@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
 use tower_service::Service;
 
+use super::calls::Counting;
 use super::{Shared, gateway};
 use crate::refusal;
 use crate::wire::etcdserverpb::auth_server::AuthServer;
@@ -53,8 +54,15 @@ impl Service<Request<Incoming>> for Front {
             return Box::pin(async move { Ok(unread.guard(gateway::answer(state, request).await)) });
         }
         let limit = state.config.limits.body_bytes;
+        let counting = Counting::begin(&state, request.uri().path());
         let answer = grpc_call(state, limit, request);
-        Box::pin(async move { Ok(unread.guard(in_its_words(answer.await?, limit))) })
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            if let Some(counting) = counting {
+                answer = counting.answered(answer);
+            }
+            Ok(unread.guard(in_its_words(answer, limit)))
+        })
     }
 }
 

@@ -1,55 +1,37 @@
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::stream::Stream;
-use prost::Message;
 use switchboard_model::Revision;
 use switchboard_registry::View;
 use tonic::{Request, Response, Status};
 
 use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, client};
-use crate::lens::range::{End, KeyRange};
-use crate::lens::{entry_key, revision_to_wire};
-use crate::plan::alarms::{Alarm, raised};
+use crate::lens::alarms::{Alarm, alarms};
+use crate::lens::revision_to_wire;
+use crate::lens::snapshot::ByRevision;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
+use crate::wire::etcdserverpb::AlarmType;
+use crate::wire::etcdserverpb::alarm_request::AlarmAction;
 use crate::wire::etcdserverpb::downgrade_request::DowngradeAction;
 use crate::wire::etcdserverpb::maintenance_server::Maintenance;
 
 impl State {
-    fn everything() -> KeyRange {
-        KeyRange { start: Bytes::from_static(&[0]), end: End::Open }
-    }
-
-    /// Equal where the keys are equal; no other meaning. Not 0, which clients take for none.
+    /// As a real etcd has it that holds the same keys, each at the same revision, and has compacted all that was before.
     fn hash(&self, view: &View) -> u32 {
-        let mut hash = crc32fast::Hasher::new();
-        hash.update(b"keys");
-        for item in self.keys(view).range(&State::everything()) {
-            hash.update(&item.to_wire().encode_to_vec());
-        }
-        hash.finalize()
-    }
-
-    /// How many raw keys there are, and how many bytes they and their values have.
-    pub(super) fn size(view: &View) -> (usize, usize) {
-        let first = entry_key(Bytes::new());
-        let keyspace = first.keyspace.clone();
-        let entries = view.entries(std::ops::Bound::Included(first));
-        let ours = entries.take_while(|entry| *entry.key.keyspace == *keyspace);
-        ours.fold((0, 0), |(keys, bytes), entry| {
-            (keys + 1, bytes + entry.key.key.len() + entry.value.value.len())
-        })
+        let mut hash = crc32c::crc32c(b"key");
+        let told = ByRevision::of(self.keys(view)).tell(&mut |key, value| {
+            hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, key), value);
+            Ok(())
+        });
+        // Nobody says that it is enough.
+        drop(told);
+        hash
     }
 }
 
-/// As etcd's library prints it.
-fn said(alarm: &Alarm) -> String {
-    format!("memberID:{} alarm:{} ", alarm.member_id, alarm.kind.name())
-}
-
-type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
+pub(super) type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
 
 #[async_trait]
 impl Maintenance for Shared {
@@ -57,9 +39,28 @@ impl Maintenance for Shared {
 
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
         let client = client(&request);
-        let alarms = self.ask_alarms(&client, request.into_inner()).await?;
-        let alarms = alarms.into_iter().map(Alarm::to_wire).collect();
-        Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms }))
+        let pb::AlarmRequest { action, member_id: member, alarm: kind } = request.into_inner();
+        let (alarm, any) = (Alarm { member, kind }, kind == i32::from(AlarmType::None));
+        let found = match AlarmAction::try_from(action) {
+            Ok(AlarmAction::Get) => {
+                self.known(&client)?;
+                let view = self.context.registry.view(&client).map_err(Refusal::from)?;
+                // Of whatever member, as etcd answers it.
+                alarms(&view).filter(|it| any || it.kind == kind).map(Alarm::to_wire).collect()
+            }
+            Ok(AlarmAction::Activate | AlarmAction::Deactivate) if any => {
+                self.root(&client)?;
+                Vec::new()
+            }
+            Ok(action) => {
+                let (who, on) = (self.who_now(&client)?, action == AlarmAction::Activate);
+                let changed = self.sound(&client, who, alarm, on).await?;
+                changed.into_iter().map(Alarm::to_wire).collect()
+            }
+            // A real etcd ends itself.
+            Err(_) => return Err(refusal::NOT_CAPABLE.into()),
+        };
+        Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms: found }))
     }
 
     async fn status(
@@ -69,8 +70,9 @@ impl Maintenance for Shared {
         let client = client(&request);
         self.known(&client)?;
         let view = self.context.registry.view(&client).map_err(Refusal::from)?;
-        let (_, bytes) = State::size(&view);
-        let size = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let size = self.quota.look(self).await.map_err(Refusal::from)?;
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let wrong = alarms(&view).map(Alarm::to_text).chain(self.context.registry.waiting_for()).collect();
         let index = view.revision().0;
         Ok(Response::new(pb::StatusResponse {
             header: Some(self.header(view.revision())),
@@ -80,11 +82,11 @@ impl Maintenance for Shared {
             raft_index: index,
             raft_term: TERM,
             raft_applied_index: index,
-            errors: raised(&view).iter().map(said).chain(self.context.registry.waiting_for()).collect(),
+            errors: wrong,
             db_size_in_use: size,
             is_learner: false,
             storage_version: STORAGE_VERSION.to_owned(),
-            db_size_quota: 0,
+            db_size_quota: self.quota.to_wire(),
             downgrade_info: Some(pb::DowngradeInfo::default()),
         }))
     }
@@ -127,8 +129,10 @@ impl Maintenance for Shared {
     }
 
     async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Pieces>, Status> {
-        self.root(&client(&request))?;
-        Err(refusal::SNAPSHOT_UNSUPPORTED.into())
+        let client = client(&request);
+        self.root(&client)?;
+        let view = self.context.registry.view(&client).map_err(Refusal::from)?;
+        Ok(Response::new(self.snapshots.tell(self, view)?))
     }
 
     async fn move_leader(

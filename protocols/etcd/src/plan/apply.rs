@@ -71,15 +71,6 @@ pub(crate) fn writes(request: &TxnRequest) -> bool {
     })
 }
 
-/// Whether it puts anything, on whichever branch.
-pub(crate) fn puts(request: &TxnRequest) -> bool {
-    request.success.iter().chain(&request.failure).any(|op| match &op.request {
-        Some(Request::RequestPut(_)) => true,
-        Some(Request::RequestTxn(nested)) => puts(nested),
-        Some(Request::RequestRange(_) | Request::RequestDeleteRange(_)) | None => false,
-    })
-}
-
 /// The earlier revisions that are asked for anywhere in the transaction.
 pub(crate) fn revisions(request: &TxnRequest, found: &mut Vec<i64>) {
     for op in request.success.iter().chain(&request.failure) {
