@@ -23,7 +23,9 @@ pub(crate) async fn import(what: Import, out: &mut Out) -> Result<(), Failure> {
     let registry = Registry::open(engine, options, Arc::new(ProbeGate::new(&config.health)));
     registry.loaded().await.map_err(Failure::failed)?;
     let Foreign::Etcd = what.of;
-    let section = table(&config.effective, "etcd");
+    // Whether it is plugged in is nothing that it knows.
+    let mut section = table(&config.effective, "etcd");
+    section.remove("enabled");
     let imported = switchboard_protocol_etcd::import(&registry, &section, &what.file).await;
     let stopped = registry.stop().await;
     let imported = imported.map_err(|error| Failure::failed(format!("{error:#}")))?;

@@ -21,6 +21,9 @@ pub(crate) struct Reader<F> {
 /// Hears of a row: whether its value is where a bucket begins, its key, and its value.
 type Hears<'a> = dyn FnMut(bool, &[u8], &[u8]) -> io::Result<()> + 'a;
 
+/// Takes a key and its value.
+type Takes<'a> = dyn FnMut(&[u8], &[u8]) -> io::Result<()> + 'a;
+
 fn broken(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
@@ -92,11 +95,7 @@ impl<F: Read + Seek> Reader<F> {
     }
 
     /// Tells the rows of a bucket in their order. False: there is no such bucket.
-    pub(crate) fn bucket(
-        &mut self,
-        name: &[u8],
-        rows: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>,
-    ) -> io::Result<bool> {
+    pub(crate) fn bucket(&mut self, name: &[u8], rows: &mut Takes<'_>) -> io::Result<bool> {
         let mut found = None;
         self.left = self.pages;
         self.walk(self.root, HIGHEST, &mut |is_bucket, key, value| {
