@@ -62,6 +62,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/kvtools", Tool::GoTest, "kvtools/store.tests"),
     always("etcd/rust", Tool::Python, "etcd_client.py"),
     always("etcd/python", Tool::Python, "etcd3.py"),
+    always("etcd/node", Tool::Node, "node/scenario.mjs"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
