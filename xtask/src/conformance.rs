@@ -63,6 +63,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/rust", Tool::Python, "etcd_client.py"),
     always("etcd/python", Tool::Python, "etcd3.py"),
     always("etcd/node", Tool::Node, "node/scenario.mjs"),
+    always("etcd/jetcd", Tool::Python, "jetcd.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
