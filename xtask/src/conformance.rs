@@ -64,6 +64,8 @@ const DRIVERS: &[Driver] = &[
     always("etcd/python", Tool::Python, "etcd3.py"),
     always("etcd/node", Tool::Node, "node/scenario.mjs"),
     always("etcd/jetcd", Tool::Python, "jetcd.py"),
+    always("etcd/patroni", Tool::Python, "patroni_dcs.py"),
+    always("etcd/aio", Tool::Python, "aio.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
