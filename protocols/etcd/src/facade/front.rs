@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use switchboard_facade::RequestBody;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower_service::Service;
@@ -33,7 +33,7 @@ impl Front {
     }
 }
 
-impl Service<Request<Incoming>> for Front {
+impl Service<Request<RequestBody>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -42,7 +42,7 @@ impl Service<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let (state, unread) = (self.state.clone(), self.state.unread.clone());
         let grpc = request
             .headers()
@@ -71,7 +71,7 @@ macro_rules! services {
     };
 }
 
-async fn grpc_call(state: Shared, request: Request<Incoming>) -> Response<Body> {
+async fn grpc_call(state: Shared, request: Request<RequestBody>) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let limit = state.config.limits.body_bytes;
     let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
