@@ -19,7 +19,6 @@ NOT_HERE = 77
 # The tests switch access control on and off, for this user, and wait for its token to end.
 ROOT = 'for words in "user add root:rootpwd" "role add root" "user grant-role root root"; do "$1" $words || exit 1; done; shift; exec "$@"'
 FAILS = {
-    "client::test_auth_refresh_token_once_for_concurrent_calls": "it reads a metric of gRPC's Go library, which we do not keep",
     "client::test_cluster": "it adds a member to a cluster of three; it fails on a real etcd of one as well",
     "client::test_snapshot": "the records are not in etcd's file format",
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use switchboard_engine_memory::{HISTORY, Memory};
-use switchboard_engine_redb::Redb;
+use switchboard_engine_redb::{Patience, Redb};
 use switchboard_facade::{ConfigError, Section, from_section, to_section};
 use switchboard_store::{Engine, StoreError, StoreErrorKind};
 
@@ -33,14 +33,18 @@ pub(crate) const REDB: EnginePlug = EnginePlug {
     about: "durable, in one file of the data folder",
     example: "\
 # Memory for pages of the file, in bytes. Every record is in memory anyway, so this only serves writing.
-cache_bytes = 8388608
+cache_bytes = 4194304
+# Memory for records that are durable in history and wait to be written among the others, in bytes. With more of it each
+# page that is written takes more of them along, and registrations and puts cost less.
+unsettled_bytes = 16777216
 # Verify the whole file at start. Takes as long as reading all of it.
 verify = false
 ",
     effective: |section| from_section::<RedbSection>("redb", section).map(|section| to_section(&section)),
     open: |section, folder| {
-        let RedbSection { cache_bytes, verify } = read(REDB.name, section)?;
-        let options = switchboard_engine_redb::Options { cache_bytes, verify };
+        let RedbSection { cache_bytes, unsettled_bytes, verify } = read(REDB.name, section)?;
+        let patience = Patience { waiting: unsettled_bytes, ..Patience::default() };
+        let options = switchboard_engine_redb::Options { cache_bytes, verify, patience };
         Ok(Arc::new(Redb::open(folder, options)?))
     },
     inspect: |folder, verify| {
@@ -75,13 +79,14 @@ history = 65536
 #[serde(default, deny_unknown_fields)]
 struct RedbSection {
     cache_bytes: usize,
+    unsettled_bytes: usize,
     verify: bool,
 }
 
 impl Default for RedbSection {
     fn default() -> RedbSection {
-        let switchboard_engine_redb::Options { cache_bytes, verify } = Default::default();
-        RedbSection { cache_bytes, verify }
+        let switchboard_engine_redb::Options { cache_bytes, verify, patience } = Default::default();
+        RedbSection { cache_bytes, unsettled_bytes: patience.waiting, verify }
     }
 }
 

@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 # The release whose tests these are.
 VERSION = "3.7.3"
 WITHOUT_EFFECT = {
-    "advertise-client-urls", "auth-token", "bcrypt-cost", "feature-gates", "force-new-cluster", "initial-advertise-peer-urls", "initial-cluster",
+    "advertise-client-urls", "bcrypt-cost", "feature-gates", "force-new-cluster", "initial-advertise-peer-urls", "initial-cluster",
     "initial-cluster-state", "initial-cluster-token", "listen-peer-urls", "log-level", "snapshot-catchup-entries", "snapshot-count",
     "strict-reconfig-check", "watch-progress-notify-interval",
 }  # fmt: skip
@@ -39,6 +39,10 @@ def command(found):
     words += ["--set", f'etcd.advertise=["{client.geturl()}"]']
     if "auth-token-ttl" in found:
         words += ["--set", f"etcd.auth_token_ttl={found.pop('auth-token-ttl')}s"]
+    if "auth-token" in found:
+        words += ["--set", f"etcd.auth_token={found.pop('auth-token')}"]
+    if "quota-backend-bytes" in found:
+        words += ["--set", f"etcd.quota_bytes={found.pop('quota-backend-bytes')}"]
     for name in sorted(found.keys() - WITHOUT_EFFECT):
         print(f"etcd: --{name}={found[name]} is not something this stand-in can pass on", file=sys.stderr)
     return words, client.port

@@ -19,9 +19,6 @@ TESTS = "go.etcd.io/etcd/tests/v3/common"
 
 THREE = "it starts three members, whatever the case says"
 FAILS = {
-    "TestAlarm": "it fills a database of a few megabytes until there is no space; ours has no such bound",
-    "TestAuthAlarm": "as TestAlarm",
-    "TestAuthJWTOnly": "tokens are of the simple kind, and no JWT",
     "TestAuthMemberAdd": "there are no members to add",
     "TestAuthMemberRemove": THREE,
     "TestDefragOnline": THREE,

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::connections::{ConnectionMeters, Reception, serve_connections};
 use crate::facade::Stop;
+use crate::gather::Gather;
 use crate::limits::Limits;
 use crate::listen::{Connection, Listener, Peer};
 use crate::metrics::Metrics;
@@ -85,25 +86,29 @@ pub async fn serve_http_through<S, B, F, C>(
         let (builder, service, requests, told) =
             (builder.clone(), service.clone(), requests.clone(), told.clone());
         async move {
+            // Whoever asks and never reads would keep what it is told in memory for as long as it likes.
+            let mut connection = TimeoutStream::new(connection);
+            connection.set_write_timeout(Some(limits.send_timeout.0));
+            let connection = Gather::new(Box::pin(connection));
+            let answers = connection.clone();
             let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 requests.inc();
+                if request.version() == Version::HTTP_2 {
+                    answers.gather();
+                }
                 request.extensions_mut().insert(peer);
                 if let Some(name) = &name {
                     request.extensions_mut().insert(name.clone());
                 }
                 service.clone().call(RequestBody::of(request, rest_within))
             });
-            // Whoever asks and never reads would keep what it is told in memory for as long as it likes.
-            let mut connection = TimeoutStream::new(connection);
-            connection.set_write_timeout(Some(limits.send_timeout.0));
-            let connection = TokioIo::new(Box::pin(connection));
-            let serving = builder.serve_connection_with_upgrades(connection, service);
+            let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection.clone()), service);
             tokio::pin!(serving);
             let ended = tokio::select! {
-                ended = serving.as_mut() => ended,
+                ended = connection.drive(serving.as_mut()) => ended,
                 () = told.cancelled() => {
                     serving.as_mut().graceful_shutdown();
-                    serving.await
+                    connection.drive(serving.as_mut()).await
                 }
             };
             if let Err(error) = ended {

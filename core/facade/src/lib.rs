@@ -11,6 +11,7 @@ mod background;
 mod connections;
 mod datagrams;
 mod facade;
+mod gather;
 mod host_name;
 mod http;
 mod limits;

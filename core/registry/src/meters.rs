@@ -60,6 +60,11 @@ impl Default for Meters {
 }
 
 impl Meters {
+    /// Time from handing a group to the engine until it was kept.
+    pub fn commit_seconds(&self) -> &Histogram {
+        &self.commit_seconds
+    }
+
     /// Adds the registry's metrics to a collection, under the prefix `switchboard_registry`.
     pub fn register(&self, metrics: &mut Metrics) {
         let metrics = metrics.sub_registry_with_prefix("switchboard_registry");

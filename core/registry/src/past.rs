@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use switchboard_model::{Rejection, Revision, Unavailable};
-use switchboard_store::ChangesError;
+use switchboard_store::{ChangesError, Commit};
 
 use crate::caller::Caller;
 use crate::changes::Changes;
@@ -77,6 +77,16 @@ impl Registry {
         Ok(Replay { shared: self.shared().clone(), past })
     }
 
+    /// The next commits after `after`, as they were kept: a page of them. Empty: there is none yet.
+    pub async fn commits(&self, _caller: &Caller, after: Revision) -> Result<Vec<Commit>, Rejection> {
+        let shared = self.shared();
+        let until = Revision(after.0.saturating_add(PAGE).min(shared.head().0));
+        if until <= after {
+            return Ok(Vec::new());
+        }
+        history(shared, after, until).await.map_err(|error| gone(error, after))
+    }
+
     /// Forgets history up to and including `through`. Records are not affected.
     pub async fn compact(&self, _caller: &Caller, through: Revision) -> Result<(), Rejection> {
         let shared = self.shared();
@@ -122,7 +132,7 @@ impl Replay {
             return Ok(Vec::new());
         }
         let page = history(&self.shared, after, until).await.map_err(|error| gone(error, after))?;
-        let redo = |commit: switchboard_store::Commit| {
+        let redo = |commit: Commit| {
             let now = Now { wall_ms: commit.at_ms, service: Default::default() };
             let steps = commit.edits.iter().filter_map(|edit| step(edit, true)).collect();
             fold(&mut self.past, commit.revision, now, steps)
@@ -149,11 +159,7 @@ async fn undo(shared: &Shared, from: &Snapshot, revision: Revision) -> Result<Sn
     Ok(past)
 }
 
-async fn history(
-    shared: &Shared,
-    after: Revision,
-    until: Revision,
-) -> Result<Vec<switchboard_store::Commit>, ChangesError> {
+async fn history(shared: &Shared, after: Revision, until: Revision) -> Result<Vec<Commit>, ChangesError> {
     Ok(read_history(&*shared.engine, after, until, usize::MAX).await?.unwrap_or_default())
 }
 

@@ -7,6 +7,7 @@ use switchboard_store::{CommitError, Plan, Write};
 use crate::fault::Fault;
 use crate::meta::{HISTORY, Meta, RECORDS};
 use crate::seal;
+use crate::unsettled::Unsettled;
 
 /// A row of history is closed once it holds this much. redb gives a large value a page of the next power of two, so
 /// rows that just fit into 64 KiB waste the least, and a reader of few commits reads little else.
@@ -21,10 +22,17 @@ pub(crate) struct Written {
 }
 
 /// Commits a batch as one transaction. When this returns, the disk has it.
-pub(crate) fn commit(database: &Database, meta: Meta, batch: Vec<Plan>) -> Result<Written, Fault> {
+///
+/// If it fails, `unsettled` means nothing any more.
+pub(crate) fn commit(
+    database: &Database,
+    meta: Meta,
+    unsettled: &mut Unsettled,
+    batch: Vec<Plan>,
+) -> Result<Written, Fault> {
     let txn = begin(database)?;
     let mut records = txn.open_table(RECORDS)?;
-    let mut slots = Slots::load(&records, &batch)?;
+    let mut slots = Slots::load(&records, unsettled, &batch)?;
     let mut history = History::new(&txn)?;
     let mut head = meta.head;
     let mut answers = Vec::with_capacity(batch.len());
@@ -46,13 +54,26 @@ pub(crate) fn commit(database: &Database, meta: Meta, batch: Vec<Plan>) -> Resul
     if head == meta.head {
         return Ok(Written { answers, meta });
     }
-    slots.store(&mut records)?;
-    history.finish()?;
+    unsettled.grown(history.finish()?);
+    let written = slots.hand_over(unsettled);
+    let mut meta = Meta { head, ..meta };
+    let due = unsettled.due(written);
+    if due > 0 {
+        meta = unsettled.settle(&mut records, due, meta)?;
+    }
     drop(records);
-    let meta = Meta { head, ..meta };
     meta.write(&txn)?;
     txn.commit()?;
     Ok(Written { answers, meta })
+}
+
+/// Writes records that wait for it when there is no commit to write them with.
+pub(crate) fn settle(database: &Database, meta: Meta, unsettled: &mut Unsettled) -> Result<Meta, Fault> {
+    let (txn, many) = (begin(database)?, unsettled.many());
+    let meta = unsettled.settle(&mut txn.open_table(RECORDS)?, many, meta)?;
+    meta.write(&txn)?;
+    txn.commit()?;
+    Ok(meta)
 }
 
 pub(crate) struct Compacted {
@@ -95,8 +116,7 @@ fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     Ok(txn)
 }
 
-/// The records that a batch mentions, in the order of their keys: neighbours share pages, so reading and writing
-/// them in order is what makes a large batch fast.
+/// The records that a batch mentions, in the order of their keys: neighbours share pages.
 struct Slots {
     slots: Vec<Slot>,
     /// The slot of every mention, in the order in which the plans mention records.
@@ -106,8 +126,6 @@ struct Slots {
 
 struct Slot {
     key: Vec<u8>,
-    /// Whether the table has it.
-    stored: bool,
     /// As of the newest plan that was applied.
     value: Option<Bytes>,
     dirty: bool,
@@ -120,7 +138,11 @@ struct Mentioned {
 }
 
 impl Slots {
-    fn load(records: &Table<'_, &[u8], &[u8]>, batch: &[Plan]) -> Result<Slots, Fault> {
+    fn load(
+        records: &Table<'_, &[u8], &[u8]>,
+        unsettled: &Unsettled,
+        batch: &[Plan],
+    ) -> Result<Slots, Fault> {
         let mut keys: Vec<(Vec<u8>, usize)> = Vec::new();
         for plan in batch {
             let expected = plan.expects.iter().map(|expectation| encode_key(&expectation.key));
@@ -135,13 +157,15 @@ impl Slots {
         let is_empty = records.is_empty()?;
         for (key, mention) in keys {
             if slots.last().is_none_or(|slot| slot.key != key) {
-                let sealed = if is_empty { None } else { records.get(key.as_slice())? };
-                let value = match &sealed {
-                    Some(sealed) => Some(Bytes::copy_from_slice(seal::open(&key, sealed.value())?)),
-                    None => None,
+                let value = match unsettled.get(&key) {
+                    Some(newest) => newest.clone(),
+                    None if is_empty => None,
+                    None => match records.get(key.as_slice())? {
+                        Some(sealed) => Some(Bytes::copy_from_slice(seal::open(&key, sealed.value())?)),
+                        None => None,
+                    },
                 };
-                drop(sealed);
-                slots.push(Slot { key, stored: value.is_some(), value, dirty: false });
+                slots.push(Slot { key, value, dirty: false });
             }
             if let Some(slot) = mentions.get_mut(mention) {
                 *slot = slots.len() - 1;
@@ -188,18 +212,10 @@ impl Slots {
         Ok((edit.before.is_some() || edit.after.is_some()).then_some(edit))
     }
 
-    fn store(&self, records: &mut Table<'_, &[u8], &[u8]>) -> Result<(), Fault> {
-        for slot in self.slots.iter().filter(|slot| slot.dirty) {
-            match &slot.value {
-                Some(value) => {
-                    let mut out = records.insert_reserve(slot.key.as_slice(), value.len() + seal::SEAL)?;
-                    seal::write(&slot.key, value, out.as_mut());
-                }
-                None if slot.stored => drop(records.remove(slot.key.as_slice())?),
-                None => {}
-            }
-        }
-        Ok(())
+    /// What was written is to be settled later. How many records that are.
+    fn hand_over(self, unsettled: &mut Unsettled) -> usize {
+        let dirty = self.slots.into_iter().filter(|slot| slot.dirty);
+        dirty.map(|slot| unsettled.insert(slot.key, slot.value)).count()
     }
 }
 
@@ -211,11 +227,12 @@ fn conflict(key: &RecordKey, expected: Option<Revision>, actual: Option<Revision
 struct History<'txn> {
     table: Table<'txn, u64, &'static [u8]>,
     row: HistoryRow,
+    written: usize,
 }
 
 impl<'txn> History<'txn> {
     fn new(txn: &'txn WriteTransaction) -> Result<History<'txn>, Fault> {
-        Ok(History { table: txn.open_table(HISTORY)?, row: HistoryRow::default() })
+        Ok(History { table: txn.open_table(HISTORY)?, row: HistoryRow::default(), written: 0 })
     }
 
     fn push(&mut self, commit: &EncodedCommit) -> Result<(), Fault> {
@@ -223,8 +240,10 @@ impl<'txn> History<'txn> {
         if self.row.bytes().len() >= ROW_BYTES { self.flush() } else { Ok(()) }
     }
 
-    fn finish(mut self) -> Result<(), Fault> {
-        self.flush()
+    /// How many bytes that were.
+    fn finish(mut self) -> Result<usize, Fault> {
+        self.flush()?;
+        Ok(self.written)
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
@@ -232,6 +251,7 @@ impl<'txn> History<'txn> {
             let bytes = self.row.bytes();
             let mut out = self.table.insert_reserve(last.0, bytes.len() + seal::SEAL)?;
             seal::write(&last.0.to_be_bytes(), bytes, out.as_mut());
+            self.written += bytes.len();
             self.row.clear();
         }
         Ok(())

@@ -3,8 +3,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use switchboard_store::codec::FORMAT;
 use switchboard_store::{StoreError, StoreErrorKind};
+
+use crate::meta::FORMAT;
 
 /// What went wrong below, before it is told which file it happened to.
 #[derive(Debug, thiserror::Error)]

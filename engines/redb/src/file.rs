@@ -10,7 +10,8 @@ use switchboard_store::{StoreError, StoreErrorKind};
 
 use crate::fault::{self, Fault, contain};
 use crate::meta::Meta;
-use crate::{FILE_NAME, Options};
+use crate::unsettled::Unsettled;
+use crate::{FILE_NAME, Options, read};
 
 /// Opens the database with the builder's settings. Called again after every error of the disk.
 pub type Opener = Arc<dyn Fn(&Builder) -> Result<Database, DatabaseError> + Send + Sync>;
@@ -66,6 +67,15 @@ impl File {
         let (database, meta) = opened.map_err(|fault| self.explain("opening", fault))?;
         *slot = Some(database);
         Ok(meta)
+    }
+
+    /// What was committed and is not among the records yet.
+    pub(crate) fn unsettled(&self, meta: Meta) -> Result<Unsettled, StoreError> {
+        let patience = self.options.patience;
+        match self.with(|database| contain(|| read::unsettled(database, patience, meta))) {
+            Some(found) => found.map_err(|fault| self.explain("reading", fault)),
+            None => Err(self.unavailable(false)),
+        }
     }
 
     /// None: the database is closed, or it could not be opened again after an error.

@@ -2,7 +2,7 @@
 //!
 //! One thread writes. It takes a batch of plans, makes one transaction of it, and acknowledges it after redb has
 //! synced it to the disk twice: first the pages, then the header that points at them. Readers of history never
-//! wait for the writer.
+//! wait for the writer. A commit is written as history, and its records later, in sweeps ([`Patience`]).
 //!
 //! After an error of the disk nothing is written until [`Engine::load`] has closed the file, opened it again and
 //! read what it really holds: of a batch that failed, the file holds either everything or nothing.
@@ -20,6 +20,7 @@ mod inspect;
 mod meta;
 mod read;
 mod seal;
+mod unsettled;
 mod writer;
 
 use std::path::Path;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use file::Opener;
 pub use inspect::{Report, inspect};
+pub use unsettled::Patience;
 
 use file::File;
 use writer::{Job, Tide, Writer};
@@ -51,11 +53,13 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Verify the whole file while opening it. Takes as long as reading all of it.
     pub verify: bool,
+    /// When records are written that are in history already.
+    pub patience: Patience,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: 8 << 20, verify: false }
+        Options { cache_bytes: 4 << 20, verify: false, patience: Patience::default() }
     }
 }
 
@@ -93,9 +97,10 @@ impl Redb {
     fn start(file: File) -> Result<Redb, StoreError> {
         let file = Arc::new(file);
         let meta = file.open()?;
+        let unsettled = file.unsettled(meta)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tide_sender, tide) = watch::channel(Tide { head: meta.head, closed: false });
-        let writer = Writer::new(file.clone(), meta, tide_sender);
+        let writer = Writer::new(file.clone(), meta, unsettled, tide_sender);
         let thread = std::thread::Builder::new()
             .name("redb-writer".into())
             .spawn(move || writer.run(queue))

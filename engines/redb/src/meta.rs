@@ -1,6 +1,6 @@
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableHandle, WriteTransaction};
 use switchboard_model::Revision;
-use switchboard_store::codec::FORMAT;
+use switchboard_store::codec;
 
 use crate::fault::Fault;
 use crate::seal;
@@ -11,9 +11,14 @@ pub(crate) const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("
 pub(crate) const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("history");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
+/// Raised when an older program could misread the file. 2: the newest records may be in history only.
+pub(crate) const FORMAT: u32 = 2;
+// Whoever raises the codec's has to raise this one as well.
+const _: () = assert!(codec::FORMAT == 1);
+
 /// Its first four bytes are the format, in every format there will be.
 const KEY: &str = "switchboard";
-const LEN: usize = 36;
+const LEN: usize = 44;
 
 /// What the store knows about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +26,14 @@ pub(crate) struct Meta {
     pub(crate) head: Revision,
     pub(crate) floor: Revision,
     pub(crate) cluster_id: u128,
+    /// What was committed up to here is among the records. Later commits may be, or in history only.
+    pub(crate) settled: Revision,
 }
 
 impl Meta {
     fn new() -> Meta {
-        Meta { head: Revision::ZERO, floor: Revision::ZERO, cluster_id: fastrand::u128(..) }
+        let zero = Revision::ZERO;
+        Meta { head: zero, floor: zero, cluster_id: fastrand::u128(..), settled: zero }
     }
 
     pub(crate) fn read(txn: &ReadTransaction) -> Result<Meta, Fault> {
@@ -67,11 +75,12 @@ impl Meta {
 
     fn encode(self) -> [u8; LEN] {
         let mut out = [0; LEN];
-        let parts: [&[u8]; 4] = [
+        let parts: [&[u8]; 5] = [
             &FORMAT.to_le_bytes(),
             &self.head.0.to_le_bytes(),
             &self.floor.0.to_le_bytes(),
             &self.cluster_id.to_le_bytes(),
+            &self.settled.0.to_le_bytes(),
         ];
         out.iter_mut().zip(parts.concat()).for_each(|(to, from)| *to = from);
         out
@@ -87,11 +96,14 @@ impl Meta {
         let (_, rest) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
         let (head, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (floor, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let cluster_id = rest.first_chunk().ok_or_else(damaged)?;
+        let (cluster_id, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        // The first format had everything among the records.
+        let settled = if format < 2 { head } else { rest.first_chunk().ok_or_else(damaged)? };
         Ok(Meta {
             head: Revision(u64::from_le_bytes(*head)),
             floor: Revision(u64::from_le_bytes(*floor)),
             cluster_id: u128::from_le_bytes(*cluster_id),
+            settled: Revision(u64::from_le_bytes(*settled)),
         })
     }
 }

@@ -1,12 +1,15 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use switchboard_model::Revision;
-use switchboard_store::codec::{Decoder, decode_history};
+use switchboard_store::codec::{Decoder, EncodedEdit, decode_history, encode_key};
 use switchboard_store::{Checkpoint, Commit};
 
 use crate::fault::Fault;
 use crate::meta::{HISTORY, Meta, RECORDS};
 use crate::seal;
+use crate::unsettled::{Patience, Unsettled};
 
 /// A page of history ends early at this many encoded bytes, whatever number of commits was asked for.
 const PAGE_BYTES: usize = 4 << 20;
@@ -14,24 +17,87 @@ const PAGE_BYTES: usize = 4 << 20;
 /// Reads everything there is. One damaged record fails it.
 pub(crate) fn checkpoint(database: &Database) -> Result<Checkpoint, Fault> {
     let txn = database.begin_read()?;
-    let Meta { head, floor, .. } = Meta::read(&txn)?;
+    let meta = Meta::read(&txn)?;
+    let mut newest: BTreeMap<Vec<u8>, Option<Bytes>> = BTreeMap::new();
+    since_settled(&txn, meta, |key, value| drop(newest.insert(key, value)))?;
+    let Meta { head, floor, .. } = meta;
     let table = txn.open_table(RECORDS)?;
-    let promised = table.len()?;
+    let (promised, mut found) = (table.len()?, 0);
     let mut records = Vec::new();
     let mut decoder = Decoder::default();
-    for row in table.iter()? {
-        let (key, sealed) = row?;
-        let kept = decoder.value(seal::open(key.value(), sealed.value())?)?;
+    let mut read = |value: &[u8]| -> Result<(), Fault> {
+        let kept = decoder.value(value)?;
         if kept.modified() > head {
             return Err(Fault::Damaged(format!("{} is newer than the newest commit", kept.key())));
         }
         records.push(kept);
+        Ok(())
+    };
+    for row in table.iter()? {
+        let (key, sealed) = row?;
+        found += 1;
+        let value = seal::open(key.value(), sealed.value())?;
+        match newest.remove(key.value()) {
+            Some(Some(newer)) => read(&newer)?,
+            Some(None) => {}
+            None => read(value)?,
+        }
     }
     // A flipped bit in a page that points at others can hide some of them.
-    if records.len() as u64 != promised {
-        return Err(Fault::Damaged(format!("{} of {promised} records are readable", records.len())));
+    if found != promised {
+        return Err(Fault::Damaged(format!("{found} of {promised} records are readable")));
+    }
+    for value in newest.into_values().flatten() {
+        read(&value)?;
     }
     Ok(Checkpoint { revision: head, floor, records })
+}
+
+/// What was not settled when the file was last written.
+pub(crate) fn unsettled(database: &Database, patience: Patience, meta: Meta) -> Result<Unsettled, Fault> {
+    let mut unsettled = Unsettled::new(patience, meta);
+    let grown = since_settled(&database.begin_read()?, meta, |key, value| unsettled.insert(key, value))?;
+    unsettled.grown(grown);
+    Ok(unsettled)
+}
+
+/// Each record that was written since, in order, and how many bytes of history that is.
+fn since_settled(
+    txn: &ReadTransaction,
+    meta: Meta,
+    mut each: impl FnMut(Vec<u8>, Option<Bytes>),
+) -> Result<usize, Fault> {
+    let mut decoder = Decoder::default();
+    let mut next = meta.settled.next();
+    let mut bytes = 0;
+    if meta.settled >= meta.head {
+        return Ok(bytes);
+    }
+    for row in txn.open_table(HISTORY)?.range(next.0..)? {
+        let (last, sealed) = row?;
+        let value = seal::open(&last.value().to_be_bytes(), sealed.value())?;
+        bytes += value.len();
+        for commit in decode_history(Bytes::copy_from_slice(value))? {
+            if commit.revision < next {
+                continue;
+            }
+            if commit.revision != next {
+                break;
+            }
+            for EncodedEdit { before, after } in commit.edits {
+                if let Some(either) = after.as_ref().or(before.as_ref()) {
+                    let key = encode_key(&decoder.value(either)?.key());
+                    // A value that shares its row's memory would keep all of it.
+                    each(key, after.map(|after| Bytes::copy_from_slice(&after)));
+                }
+            }
+            next = next.next();
+        }
+    }
+    if next != meta.head.next() {
+        return Err(Fault::Damaged(format!("commit {next} is missing from history")));
+    }
+    Ok(bytes)
 }
 
 pub(crate) enum Page {

@@ -8,6 +8,7 @@ use crate::batch;
 use crate::fault::{Fault, contain};
 use crate::file::File;
 use crate::meta::Meta;
+use crate::unsettled::Unsettled;
 
 type Answers = Vec<Result<Revision, CommitError>>;
 
@@ -43,14 +44,20 @@ pub(crate) struct Tide {
 pub(crate) struct Writer {
     file: Arc<File>,
     meta: Meta,
+    unsettled: Unsettled,
     tide: watch::Sender<Tide>,
     /// The error after which it is unknown what the disk holds. Nothing is written until the file was opened again.
     latch: Option<StoreError>,
 }
 
 impl Writer {
-    pub(crate) fn new(file: Arc<File>, meta: Meta, tide: watch::Sender<Tide>) -> Writer {
-        Writer { file, meta, tide, latch: None }
+    pub(crate) fn new(
+        file: Arc<File>,
+        meta: Meta,
+        unsettled: Unsettled,
+        tide: watch::Sender<Tide>,
+    ) -> Writer {
+        Writer { file, meta, unsettled, tide, latch: None }
     }
 
     /// Works until it is told to close or nobody is left to tell it anything. Whoever does not care for an answer
@@ -71,7 +78,7 @@ impl Writer {
                     // Refuses what comes from now on before those who wait hear of it.
                     queue.close();
                     self.tide.send_modify(|tide| tide.closed = true);
-                    let _ = reply.send(self.file.close());
+                    let _ = reply.send(self.close());
                     return;
                 }
             }
@@ -82,17 +89,48 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Vec<Plan>) -> Result<Answers, StoreError> {
-        let meta = self.meta;
-        let written = self.write("writing to", |database| batch::commit(database, meta, batch))?;
+        let written = self.write("writing to", |database, meta, unsettled| {
+            batch::commit(database, meta, unsettled, batch)
+        })?;
         self.advance(written.meta);
         Ok(written.answers)
     }
 
+    /// History that records still have to be read from is not forgotten before they are settled.
     fn compact(&mut self, through: Revision) -> Result<bool, StoreError> {
-        let meta = self.meta;
-        let compacted = self.write("compacting", |database| batch::compact(database, meta, through))?;
+        if self.meta.settled < through.min(self.meta.head) {
+            self.settle()?;
+            return Ok(true);
+        }
+        let compacted =
+            self.write("compacting", |database, meta, _| batch::compact(database, meta, through))?;
         self.advance(compacted.meta);
         Ok(compacted.more)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let meta = self.write("writing to", batch::settle)?;
+        self.advance(meta);
+        Ok(())
+    }
+
+    /// Leaves a file that is opened without reading history, if the disk lets it.
+    fn close(&mut self) -> Result<(), StoreError> {
+        while self.latch.is_none() && !self.unsettled.is_empty() {
+            let (meta, unsettled) = (self.meta, &mut self.unsettled);
+            match self.file.with(|database| contain(|| batch::settle(database, meta, unsettled))) {
+                Some(Ok(meta)) => self.meta = meta,
+                // What was acknowledged is in history, so that nothing is lost if this file does not even close.
+                Some(Err(fault)) => {
+                    let error = self.file.explain("writing to", fault);
+                    tracing::warn!(%error, "some records stay in history only; the next start reads them there");
+                    let _ = self.file.close();
+                    return Ok(());
+                }
+                None => break,
+            }
+        }
+        self.file.close()
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -107,6 +145,13 @@ impl Writer {
                 Err(error)
             }
             Ok(meta) => {
+                match self.file.unsettled(meta) {
+                    Ok(unsettled) => self.unsettled = unsettled,
+                    Err(error) => {
+                        self.latch = Some(error.clone());
+                        return Err(error);
+                    }
+                }
                 tracing::info!(path = %self.file.path.display(), revision = %meta.head, "the store is back");
                 self.latch = None;
                 self.advance(meta);
@@ -123,12 +168,13 @@ impl Writer {
     fn write<T>(
         &mut self,
         doing: &str,
-        work: impl FnOnce(&redb::Database) -> Result<T, Fault>,
+        work: impl FnOnce(&redb::Database, Meta, &mut Unsettled) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         if let Some(error) = &self.latch {
             return Err(error.clone());
         }
-        let result = self.file.with(|database| contain(|| work(database)));
+        let (meta, unsettled) = (self.meta, &mut self.unsettled);
+        let result = self.file.with(|database| contain(|| work(database, meta, unsettled)));
         let error = match result {
             Some(Ok(done)) => return Ok(done),
             Some(Err(fault)) => self.file.explain(doing, fault),

@@ -22,7 +22,9 @@ pub struct Config {
     pub node: String,
     /// How often a watch that asked for it is told how far it is.
     pub progress_interval: Span,
-    /// How long a token lasts that nobody uses.
+    /// What tokens are: `simple`, or `jwt,` and how they are signed, as etcd's `--auth-token` has it.
+    pub auth_token: String,
+    /// How long a simple token lasts that nobody uses.
     pub auth_token_ttl: Span,
     /// How hard passwords are hashed; one more is twice as long.
     pub bcrypt_cost: u32,
@@ -30,6 +32,8 @@ pub struct Config {
     pub revive_within: Span,
     /// Answers that wait for their clients to read them, before further ones wait to be made.
     pub unread_bytes: usize,
+    /// What ordinary keys and their history may take; 0: as much as anyone likes.
+    pub quota_bytes: u64,
     /// Prefixes under which keys are instances.
     pub prefixes: Vec<Prefix>,
     pub limits: Limits,
@@ -60,10 +64,12 @@ impl Default for Config {
             name: "switchboard".to_owned(),
             node: String::new(),
             progress_interval: Span::seconds(600),
+            auth_token: "simple".to_owned(),
             auth_token_ttl: Span::seconds(300),
             bcrypt_cost: 10,
             revive_within: Span::seconds(0),
             unread_bytes: 512 * 1024 * 1024,
+            quota_bytes: 2 * 1024 * 1024 * 1024,
             prefixes: vec![Prefix {
                 keys: "/services/{service}/{id}".to_owned(),
                 value: Form::Address,
@@ -125,7 +131,10 @@ name = "switchboard"
 node = ""
 # How often a watch that asked for it is told how far it is.
 progress_interval = "10m"
-# How long a token lasts that nobody uses.
+# What tokens are: "simple", or signed ones, "jwt,pub-key=FILE,priv-key=FILE,sign-method=RS256,ttl=5m", as etcd's
+# --auth-token has it. Without priv-key they are only looked at.
+auth_token = "simple"
+# How long a simple token lasts that nobody uses.
 auth_token_ttl = "5m"
 # How hard passwords are hashed, from 4 to 31; one more takes twice as long.
 bcrypt_cost = 10
@@ -135,6 +144,9 @@ revive_within = "0s"
 # Bytes of large answers that wait for their clients to read them. Beyond that further large ones wait to be made, for
 # half a minute, and are then refused.
 unread_bytes = 536870912
+# Bytes that ordinary keys and values may take, with what of their history can still be read. Beyond that puts and
+# leases are refused, and the alarm NOSPACE is raised, until somebody compacts and disarms it. 0: no bound.
+quota_bytes = 2147483648
 # Prefixes under which keys are instances, and instances are keys. `value` is how instances from elsewhere are shown:
 # "address", "url", "grpc-endpoint" or "json"; all of them are understood.
 prefixes = [{ keys = "/services/{service}/{id}", value = "address", namespace = "default" }]

@@ -1,7 +1,9 @@
 //! The operations, one file per service: decode, ask the registry, encode.
 
+mod alarms;
 mod auth;
 pub(crate) mod authority;
+mod calls;
 mod client;
 mod cluster;
 mod election;
@@ -11,7 +13,9 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod metrics;
 mod plain;
+mod quota;
 mod turn;
 mod unread;
 mod watch;
@@ -20,13 +24,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http_through};
+use switchboard_facade::{
+    Context, Facade, HttpMeters, Listener, Listening, Needs, keep_running, serve_http_through,
+};
 use switchboard_model::{Rejection, Revision};
 use switchboard_registry::{Caller, View};
 use tonic::Request;
 
-use self::auth::{Passwords, Tokens};
+use self::alarms::Alarms;
+use self::auth::{Jwt, Passwords, Tokens};
+use self::calls::Calls;
 pub(crate) use self::client::Client;
+use self::metrics::Meters;
+use self::quota::Quota;
 use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
@@ -48,14 +58,16 @@ pub(crate) const TERM: u64 = 2;
 pub(crate) fn open(config: Config) -> anyhow::Result<Box<dyn Facade>> {
     config.check()?;
     let projections = Arc::new(config.projections()?);
+    let jwt = auth::jwt(&config.auth_token)?;
     let listener = Listener::bind("etcd", &config.listen())?;
-    Ok(Box::new(Etcd { config, listener, projections }))
+    Ok(Box::new(Etcd { config, listener, projections, jwt }))
 }
 
 struct Etcd {
     config: Config,
     listener: Listener,
     projections: Arc<Projections>,
+    jwt: Option<Jwt>,
 }
 
 #[async_trait]
@@ -85,9 +97,14 @@ impl Facade for Etcd {
             given => given.to_vec(),
         };
         let state = State {
+            jwt: self.jwt,
             tokens: Tokens::new(self.config.auth_token_ttl.0),
             passwords: Passwords::new(self.config.bcrypt_cost),
             unread: Unread::new(self.config.unread_bytes),
+            alarms: Alarms::default(),
+            calls: Calls::default(),
+            meters: Meters::default(),
+            quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
             config: self.config,
             context,
@@ -96,8 +113,18 @@ impl Facade for Etcd {
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
         };
-        let front = front::Front::new(Shared(Arc::new(state)));
-        serve_http_through(self.listener, limits, meters, front, stop, authority::Readable::new).await;
+        let state = Shared(Arc::new(state));
+        state.learn_alarms();
+        state.meters.register(&state);
+        let (alarmed, counting) = (state.clone(), state.clone());
+        let follow_alarms = move || alarms::follow(alarmed.clone());
+        let _alarms = keep_running("following etcd's alarms", stop.clone(), follow_alarms);
+        let count = move || quota::follow(counting.clone());
+        let _quota = keep_running("counting what etcd's keys take", stop.clone(), count);
+        let traffic = state.meters.traffic.clone();
+        let through = move |connection| authority::Readable::new(connection, traffic.clone());
+        let front = front::Front::new(state);
+        serve_http_through(self.listener, limits, meters, front, stop, through).await;
         Ok(())
     }
 }
@@ -135,9 +162,15 @@ pub(crate) struct State {
     pub(crate) projections: Arc<Projections>,
     pub(crate) identity: Identity,
     pub(crate) advertise: Vec<String>,
+    /// None: tokens are remembered ones.
+    jwt: Option<Jwt>,
     tokens: Tokens,
     passwords: Passwords,
     unread: Arc<Unread>,
+    alarms: Alarms,
+    calls: Calls,
+    meters: Meters,
+    quota: Quota,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.

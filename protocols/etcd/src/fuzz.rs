@@ -156,7 +156,7 @@ fn head() {
 }
 
 fn read(said: &[u8], at_once: usize) -> Vec<u8> {
-    let mut connection = pin!(Readable::new(Pieces { said, at_once }));
+    let mut connection = pin!(Readable::new(Pieces { said, at_once }, std::sync::Arc::default()));
     let (mut space, mut heard) = ([0; 256], Vec::new());
     loop {
         let mut buf = ReadBuf::new(&mut space);

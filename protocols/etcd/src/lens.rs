@@ -1,6 +1,7 @@
 //! Between etcd's words and the model's. Pure: no clock, no socket, no registry.
 
 pub(crate) mod accounts;
+pub(crate) mod alarms;
 pub(crate) mod event;
 pub(crate) mod keys;
 pub(crate) mod projection;

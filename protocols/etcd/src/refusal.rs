@@ -61,8 +61,11 @@ refusals! {
         FailedPrecondition "etcdserver: permission is not granted to the role";
     NO_PASSWORD_USER =
         Unknown "auth: authentication failed, password was given for no password user";
+    VERIFY_ONLY = Unknown "auth: token signing attempted with verify-only key";
     PASSWORD_TOO_LONG = Unknown "bcrypt: password length exceeds 72 bytes";
     TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
+    NO_SPACE = ResourceExhausted "etcdserver: mvcc: database space exceeded";
+    CORRUPT = DataLoss "etcdserver: corrupt cluster";
     PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
     NO_LEADER = Unavailable "etcdserver: no leader";
     STOPPED = Unavailable "etcdserver: server stopped";

@@ -8,6 +8,8 @@
     reason = "the helpers of a test may fail it"
 )]
 
+#[path = "etcd/alarms.rs"]
+mod alarms;
 #[path = "etcd/auth.rs"]
 mod auth;
 #[path = "etcd/bounds.rs"]
@@ -16,8 +18,12 @@ mod bounds;
 mod gateway;
 #[path = "etcd/history.rs"]
 mod history;
+#[path = "etcd/jwt.rs"]
+mod jwt;
 #[path = "etcd/leases.rs"]
 mod leases;
+#[path = "etcd/metrics.rs"]
+mod metrics;
 #[path = "etcd/projection.rs"]
 mod projection;
 #[path = "etcd/support.rs"]

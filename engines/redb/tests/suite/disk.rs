@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use redb::StorageBackend;
-use switchboard_engine_redb::{Options, Redb};
+use switchboard_engine_redb::{Options, Patience, Redb};
 use switchboard_store::StoreError;
 use switchboard_store::suite::Dice;
 
@@ -72,7 +72,10 @@ impl Disk {
     pub(crate) fn open(&self) -> Result<Redb, StoreError> {
         let disk = self.clone();
         let opener = move |builder: &redb::Builder| builder.create_with_backend(disk.clone());
-        Redb::open_with("the disk", Arc::new(opener), Options { cache_bytes: 1 << 20, ..Options::default() })
+        // Some records are written with each commit, and some are not.
+        let patience = Patience { waiting: 700, behind: 8_000, neighbours: 2 };
+        let options = Options { cache_bytes: 1 << 20, patience, ..Options::default() };
+        Redb::open_with("the disk", Arc::new(opener), options)
     }
 
     pub(crate) fn counts(&self) -> Counts {

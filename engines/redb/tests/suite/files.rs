@@ -1,7 +1,7 @@
 //! What is said about files that are in use, newer, foreign or missing.
 
-use redb::{ReadableDatabase, ReadableTableMetadata};
-use switchboard_engine_redb::{FILE_NAME, Options, Redb, inspect};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use switchboard_engine_redb::{FILE_NAME, Options, Patience, Redb, inspect};
 use switchboard_model::Revision;
 use switchboard_store::suite::entry;
 use switchboard_store::{Engine, Plan, StoreErrorKind};
@@ -154,4 +154,72 @@ async fn a_damaged_record_fails_the_load_and_names_the_file() {
     for words in [FILE_NAME, "etest", "backup"] {
         assert!(error.message.contains(words), "{error}");
     }
+}
+
+/// Records of a table, and revisions: the head, and up to which everything is among the records.
+fn raw(dir: &std::path::Path) -> (u64, u64, u64) {
+    let database = redb::Database::open(dir.join(FILE_NAME)).unwrap();
+    let txn = database.begin_read().unwrap();
+    let records = txn.open_table(redb::TableDefinition::<&[u8], &[u8]>::new("records")).unwrap();
+    let meta = txn.open_table(redb::TableDefinition::<&str, &[u8]>::new("meta")).unwrap();
+    let head = meta.get("switchboard").unwrap().unwrap().value().to_vec();
+    let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().unwrap());
+    (records.len().unwrap(), word(4), word(36))
+}
+
+#[tokio::test]
+async fn records_are_written_when_many_wait_and_at_a_clean_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let patience = Patience { waiting: 3_000, behind: usize::MAX, neighbours: 3 };
+    let options = Options { patience, ..Options::default() };
+    let mut engine = Redb::open(dir.path(), options.clone()).unwrap();
+    let mut settled = Vec::new();
+    for round in 0..4_u64 {
+        for key in 0..50 {
+            engine.commit(put(&format!("{key}"))).await[0].as_ref().unwrap();
+        }
+        drop(engine);
+        let found = raw(dir.path());
+        assert_eq!(found.1, (round + 1) * 50);
+        assert!(found.0 > 25 && (round > 0 || found.0 < 50), "{found:?}");
+        settled.push(found.2);
+        assert_eq!(inspect(dir.path(), false).unwrap().records, 50);
+        engine = Redb::open(dir.path(), options.clone()).unwrap();
+        assert_eq!(engine.load().await.unwrap().records.len(), 50);
+    }
+    assert!(settled.is_sorted() && settled[3] > settled[0], "sweeps end: {settled:?}");
+    engine.close().await.unwrap();
+    drop(engine);
+    assert_eq!(raw(dir.path()), (50, 200, 200));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_format_is_read_and_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Redb::open(dir.path(), Options::default()).unwrap();
+    for key in ["a", "b", "c"] {
+        engine.commit(put(key)).await[0].as_ref().unwrap();
+    }
+    engine.close().await.unwrap();
+    drop(engine);
+    {
+        let database = redb::Database::open(dir.path().join(FILE_NAME)).unwrap();
+        let txn = database.begin_write().unwrap();
+        {
+            let mut table = txn.open_table(redb::TableDefinition::<&str, &[u8]>::new("meta")).unwrap();
+            let mut head = table.get("switchboard").unwrap().unwrap().value()[..36].to_vec();
+            head[..4].copy_from_slice(&1_u32.to_le_bytes());
+            let sum = crc32fast::hash(&[b"switchboard", head.as_slice()].concat());
+            head.extend(sum.to_le_bytes());
+            table.insert("switchboard", head.as_slice()).unwrap();
+        }
+        txn.commit().unwrap();
+    }
+    let engine = Redb::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(engine.load().await.unwrap().records.len(), 3);
+    assert_eq!(engine.commit(put("d")).await, [Ok(Revision(4))]);
+    drop(engine);
+    let engine = Redb::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(engine.load().await.unwrap().records.len(), 4);
+    assert_eq!(engine.changes(Revision(2), 10).await.unwrap().len(), 2);
 }

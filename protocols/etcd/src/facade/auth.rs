@@ -1,5 +1,7 @@
 //! Users, roles and signing in.
 
+mod jwt;
+mod keys;
 mod passwords;
 mod tokens;
 
@@ -7,6 +9,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use switchboard_facade::ConfigError;
 use tonic::{Request, Response, Status};
 
 use super::{Client, Shared, State, client};
@@ -19,8 +22,21 @@ use crate::wire::authpb::permission::Type;
 use crate::wire::etcdserverpb as pb;
 use crate::wire::etcdserverpb::auth_server::Auth;
 
+pub(super) use jwt::Jwt;
 pub(super) use passwords::Passwords;
 pub(super) use tokens::Tokens;
+
+/// By the setting `auth_token`, in etcd's words. None: tokens are simple ones.
+pub(super) fn jwt(setting: &str) -> Result<Option<Jwt>, ConfigError> {
+    let wrong = |why: String| ConfigError { key: "etcd.auth_token".to_owned(), why };
+    match setting.split_once(',').unwrap_or((setting, "")) {
+        ("simple", "") => Ok(None),
+        ("jwt", options) => Jwt::open(options).map(Some).map_err(wrong),
+        _ => Err(wrong(format!(
+            "{setting:?} is neither \"simple\" nor of the form \"jwt,pub-key=FILE,priv-key=FILE,sign-method=RS256,ttl=5m\""
+        ))),
+    }
+}
 
 impl State {
     async fn administer(
@@ -55,6 +71,13 @@ impl State {
         let hashed = user.as_ref().map(|(user, _)| user.password.clone());
         let fits = self.passwords.fits(password, hashed).await?;
         let (user, added) = user.filter(|_| fits).ok_or(refusal::AUTH_FAILED)?;
+        if let Some(jwt) = &self.jwt {
+            return jwt.sign(
+                name,
+                Accounts(&view).guard().revision,
+                self.context.registry.now().wall_ms / 1000,
+            );
+        }
         // If the password was changed meanwhile, the token is worth nothing from the start.
         let index = self.context.registry.head().0;
         Ok(self.tokens.give(name, added, user.password, index)?.to_string())

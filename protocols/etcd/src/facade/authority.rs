@@ -5,10 +5,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::metrics::Traffic;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
@@ -30,6 +33,7 @@ pub(crate) struct Readable<T> {
     /// Looked at, and not handed on.
     ready: BytesMut,
     next: Next,
+    traffic: Arc<Traffic>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,8 +45,13 @@ enum Next {
 }
 
 impl<T> Readable<T> {
-    pub(crate) fn new(connection: T) -> Readable<T> {
-        Readable { connection, raw: BytesMut::new(), ready: BytesMut::new(), next: Next::Preface }
+    pub(crate) fn new(connection: T, traffic: Arc<Traffic>) -> Readable<T> {
+        Readable { connection, raw: BytesMut::new(), ready: BytesMut::new(), next: Next::Preface, traffic }
+    }
+
+    fn sent(&self, bytes: usize) -> usize {
+        self.traffic.sent.inc_by(bytes.try_into().unwrap_or(u64::MAX));
+        bytes
     }
 
     fn look(&mut self) {
@@ -176,7 +185,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Readable<T> {
                 return Poll::Ready(Ok(()));
             }
             if self.next == Next::Through {
-                return Pin::new(&mut self.connection).poll_read(cx, buf);
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut self.connection).poll_read(cx, buf))?;
+                let read = buf.filled().len().saturating_sub(before);
+                self.traffic.received.inc_by(read.try_into().unwrap_or(u64::MAX));
+                return Poll::Ready(Ok(()));
             }
             let mut space = [0; 1024];
             let mut read = ReadBuf::new(&mut space);
@@ -184,6 +197,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Readable<T> {
             if read.filled().is_empty() {
                 self.next = Next::Through;
             }
+            self.traffic.received.inc_by(read.filled().len().try_into().unwrap_or(u64::MAX));
             self.raw.extend_from_slice(read.filled());
             self.look();
         }
@@ -192,7 +206,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Readable<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Readable<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, bytes)
+        let sent = ready!(Pin::new(&mut self.connection).poll_write(cx, bytes))?;
+        Poll::Ready(Ok(self.sent(sent)))
     }
 
     fn poll_write_vectored(
@@ -200,7 +215,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Readable<T> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, pieces)
+        let sent = ready!(Pin::new(&mut self.connection).poll_write_vectored(cx, pieces))?;
+        Poll::Ready(Ok(self.sent(sent)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -233,7 +249,7 @@ mod tests {
         let given = given.to_vec();
         let writing = tokio::spawn(async move { far.write_all(&given).await });
         let mut found = Vec::new();
-        Readable::new(near).read_to_end(&mut found).await.unwrap();
+        Readable::new(near, Arc::default()).read_to_end(&mut found).await.unwrap();
         writing.await.unwrap().unwrap();
         found
     }

@@ -77,7 +77,14 @@ impl State {
         let name = match &client.shows {
             Shows::Nothing | Shows::Itself => return Ok(Who::Nobody),
             Shows::Certificate(name) => name.clone(),
-            Shows::Token(token) => self.tokens.user(token, accounts).ok_or(refusal::INVALID_TOKEN)?,
+            Shows::Token(token) => match &self.jwt {
+                Some(jwt) => {
+                    let now = self.context.registry.now().wall_ms / 1000;
+                    let (name, revision) = jwt.user(token, now).ok_or(refusal::INVALID_TOKEN)?;
+                    return Ok(Who::User { name: name.into(), revision });
+                }
+                None => self.tokens.user(token, accounts).ok_or(refusal::INVALID_TOKEN)?,
+            },
         };
         Ok(Who::User { name, revision: guard.revision })
     }
@@ -95,6 +102,14 @@ impl State {
     pub(crate) fn known(&self, client: &Client) -> Result<(), Refusal> {
         let view = self.context.registry.view(client)?;
         self.who(client, &view)?.is_known(&view)
+    }
+
+    /// For reads, once they are permitted. Tokens that are remembered always know the users and roles of now.
+    pub(crate) fn of_now(&self, client: &Client, at: &View) -> Result<(), Refusal> {
+        match self.jwt {
+            Some(_) => self.who(client, at)?.is_of_now(at),
+            None => Ok(()),
+        }
     }
 
     /// For what only root may do.

@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower_service::Service;
 
+use super::calls::Counting;
 use super::{Shared, gateway};
 use crate::refusal;
 use crate::wire::etcdserverpb::auth_server::AuthServer;
@@ -36,7 +37,7 @@ impl Front {
 impl Service<Request<RequestBody>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -48,34 +49,38 @@ impl Service<Request<RequestBody>> for Front {
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if !grpc {
+            return Box::pin(async move { Ok(unread.guard(gateway::answer(state, request).await)) });
+        }
+        let limit = state.config.limits.body_bytes;
+        let counting = Counting::begin(&state, request.uri().path());
+        let answer = grpc_call(state, limit, request);
         Box::pin(async move {
-            let limit = state.config.limits.body_bytes;
-            Ok(unread.guard(match grpc {
-                true => in_its_words(grpc_call(state, request).await, limit),
-                false => gateway::answer(state, request).await,
-            }))
+            let mut answer = answer.await?;
+            if let Some(counting) = counting {
+                answer = counting.answered(answer);
+            }
+            Ok(unread.guard(in_its_words(answer, limit)))
         })
     }
 }
 
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 macro_rules! services {
-    ($state:ident, $limit:ident, $request:ident, $service:ident: $($path:literal => $server:ident,)+) => {
-        match $service {
-            $($path => {
-                let mut server = $server::new($state).max_decoding_message_size($limit);
-                let Ok(response) = server.call($request).await;
-                response
-            })+
-            unknown => Status::new(Code::Unimplemented, format!("unknown service {unknown}")).into_http(),
+    ($state:ident, $limit:ident, $request:ident: $($path:literal => $server:ident,)+) => {
+        match $request.uri().path().split('/').nth(1).unwrap_or_default() {
+            $($path => $server::new($state).max_decoding_message_size($limit).call($request),)+
+            unknown => {
+                let unknown = Status::new(Code::Unimplemented, format!("unknown service {unknown}"));
+                Box::pin(async move { Ok(unknown.into_http()) })
+            }
         }
     };
 }
 
-async fn grpc_call(state: Shared, request: Request<RequestBody>) -> Response<Body> {
-    let path = request.uri().path().to_owned();
-    let limit = state.config.limits.body_bytes;
-    let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    services!(state, limit, request, service:
+fn grpc_call(state: Shared, limit: usize, request: Request<RequestBody>) -> Answer {
+    services!(state, limit, request:
         "etcdserverpb.KV" => KvServer,
         "etcdserverpb.Watch" => WatchServer,
         "etcdserverpb.Lease" => LeaseServer,

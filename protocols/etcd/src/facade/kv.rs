@@ -13,6 +13,7 @@ use super::{Client, Shared, State, client};
 use crate::lens::range::KeyRange;
 use crate::plan::apply::{self, Apply, Pasts, stamp};
 use crate::plan::check;
+use crate::plan::cost;
 use crate::plan::find::find;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
@@ -32,9 +33,11 @@ impl State {
         check::range(request)?;
         let newest = self.context.registry.view(client)?;
         self.rights(client, &newest)?.to_read(&request.key, &request.range_end)?;
+        self.of_now(client, &newest)?;
         let view = self.view_at(client, &newest, request.revision).await?;
         let range = KeyRange::from_wire(&request.key, &request.range_end);
         let found = find(request, self.keys(&view).range(&range));
+        self.meters.operations.ranged();
         // Whatever was read, the header says how new the store is.
         Ok(pb::RangeResponse { header: Some(self.header(newest.revision())), ..found })
     }
@@ -50,16 +53,20 @@ impl State {
         {
             let view = self.context.registry.view(client)?;
             self.rights(client, &view)?.to_ask(self.keys(&view), &request)?;
+            self.of_now(client, &view)?;
             let now = self.context.registry.now();
             let mut done = Done::ResponseTxn(apply::read(&view, now, &self.projections, &pasts, txn)?);
             stamp(&mut done, self.bare_header(), view.revision());
+            self.meters.operations.done(&done);
             return Ok(done);
         }
+        self.admit(cost::of(&request)).await?;
         let who = self.who_now(client)?;
         let intent = Apply { who, request, projections: self.projections.clone(), pasts };
         let committed = self.context.registry.submit(client, intent).await?;
         self.watchers_first().await;
         let mut done = committed.reply?;
+        self.meters.operations.done(&done);
         stamp(&mut done, self.bare_header(), committed.revision);
         Ok(done)
     }
@@ -162,6 +169,7 @@ impl Kv for Shared {
     ) -> Result<Response<pb::CompactionResponse>, Status> {
         let client = client(&request);
         self.root(&client)?;
+        self.admit(0).await?;
         let revision = request.get_ref().revision;
         let compacted = match self.compact_revision() {
             0 => -1,

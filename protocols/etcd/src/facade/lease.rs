@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Client, Shared, State, client};
 use crate::lens::{lease_from_wire, lease_to_wire};
+use crate::plan::cost;
 use crate::plan::revoke::RevokeFor;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
@@ -26,6 +27,7 @@ impl State {
         if ttl > LONGEST {
             return Err(refusal::TTL_TOO_LARGE);
         }
+        self.admit(cost::LEASE).await?;
         let longest = i64::try_from(Lease::MAX_TTL.as_secs()).unwrap_or(i64::MAX);
         let ttl = ttl.clamp(SHORTEST, longest);
         let on_expiry = match self.config.revive_within.0 {
@@ -105,6 +107,7 @@ impl LeaseService for Shared {
         let who = self.who(&client, &view)?;
         who.is_known(&view)?;
         let id = lease_from_wire(request.get_ref().id).ok_or(refusal::LEASE_NOT_FOUND)?;
+        self.admit(0).await?;
         let revoke = RevokeFor { who, lease: id, projections: self.projections.clone() };
         let revoked = self.context.registry.submit(&client, revoke).await.map_err(Refusal::from)?;
         revoked.reply?;

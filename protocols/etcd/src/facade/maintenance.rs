@@ -9,10 +9,12 @@ use switchboard_registry::View;
 use tonic::{Request, Response, Status};
 
 use super::{STORAGE_VERSION, Shared, State, TERM, VERSION, client};
+use crate::lens::alarms::{Alarm, alarms};
 use crate::lens::range::{End, KeyRange};
-use crate::lens::{entry_key, revision_to_wire};
+use crate::lens::revision_to_wire;
 use crate::refusal::{self, Refusal};
 use crate::wire::etcdserverpb as pb;
+use crate::wire::etcdserverpb::AlarmType;
 use crate::wire::etcdserverpb::alarm_request::AlarmAction;
 use crate::wire::etcdserverpb::downgrade_request::DowngradeAction;
 use crate::wire::etcdserverpb::maintenance_server::Maintenance;
@@ -30,16 +32,6 @@ impl State {
         }
         hash.finalize()
     }
-
-    /// Bytes of all raw keys and values.
-    fn size(view: &View) -> i64 {
-        let first = entry_key(Bytes::new());
-        let keyspace = first.keyspace.clone();
-        let entries = view.entries(std::ops::Bound::Included(first));
-        let ours = entries.take_while(|entry| *entry.key.keyspace == *keyspace);
-        let size: usize = ours.map(|entry| entry.key.key.len() + entry.value.value.len()).sum();
-        i64::try_from(size).unwrap_or(i64::MAX)
-    }
 }
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
@@ -48,20 +40,30 @@ type Pieces = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + 
 impl Maintenance for Shared {
     type SnapshotStream = Pieces;
 
-    /// There are no alarms: a store that cannot take writes says so to those who write.
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
-        let (header, client) = (Some(self.current_header()), client(&request));
-        let action = AlarmAction::try_from(request.get_ref().action);
-        match action {
-            Ok(AlarmAction::Get) => self.known(&client)?,
-            _ => self.root(&client)?,
-        }
-        match action {
-            Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
-                Ok(Response::new(pb::AlarmResponse { header, alarms: Vec::new() }))
+        let client = client(&request);
+        let pb::AlarmRequest { action, member_id: member, alarm: kind } = request.into_inner();
+        let (alarm, any) = (Alarm { member, kind }, kind == i32::from(AlarmType::None));
+        let found = match AlarmAction::try_from(action) {
+            Ok(AlarmAction::Get) => {
+                self.known(&client)?;
+                let view = self.context.registry.view(&client).map_err(Refusal::from)?;
+                // Of whatever member, as etcd answers it.
+                alarms(&view).filter(|it| any || it.kind == kind).map(Alarm::to_wire).collect()
             }
-            Ok(AlarmAction::Activate) | Err(_) => Err(refusal::NOT_CAPABLE.into()),
-        }
+            Ok(AlarmAction::Activate | AlarmAction::Deactivate) if any => {
+                self.root(&client)?;
+                Vec::new()
+            }
+            Ok(action) => {
+                let (who, on) = (self.who_now(&client)?, action == AlarmAction::Activate);
+                let changed = self.sound(&client, who, alarm, on).await?;
+                changed.into_iter().map(Alarm::to_wire).collect()
+            }
+            // A real etcd ends itself.
+            Err(_) => return Err(refusal::NOT_CAPABLE.into()),
+        };
+        Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms: found }))
     }
 
     async fn status(
@@ -71,7 +73,9 @@ impl Maintenance for Shared {
         let client = client(&request);
         self.known(&client)?;
         let view = self.context.registry.view(&client).map_err(Refusal::from)?;
-        let size = State::size(&view);
+        let size = self.quota.look(self).await.map_err(Refusal::from)?;
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let wrong = alarms(&view).map(Alarm::to_text).chain(self.context.registry.waiting_for()).collect();
         let index = view.revision().0;
         Ok(Response::new(pb::StatusResponse {
             header: Some(self.header(view.revision())),
@@ -81,11 +85,11 @@ impl Maintenance for Shared {
             raft_index: index,
             raft_term: TERM,
             raft_applied_index: index,
-            errors: self.context.registry.waiting_for().into_iter().collect(),
+            errors: wrong,
             db_size_in_use: size,
             is_learner: false,
             storage_version: STORAGE_VERSION.to_owned(),
-            db_size_quota: 0,
+            db_size_quota: self.quota.to_wire(),
             downgrade_info: Some(pb::DowngradeInfo::default()),
         }))
     }

@@ -13,7 +13,7 @@ use crate::wire::mvccpb::{Event, KeyValue};
 /// What one commit did to the keys in a range, in the order in which it was written; each key once.
 pub(crate) fn events(changes: &Changes, range: &KeyRange, projections: &Projections) -> Vec<Event> {
     let revision = revision_to_wire(changes.revision);
-    let mut told = Told::default();
+    let mut told = Told { events: Vec::new(), at: (changes.items.len() > 1).then(HashMap::new) };
     for item in &changes.items {
         match &item.what {
             What::Entry { before, after } => {
@@ -39,10 +39,10 @@ pub(crate) fn events(changes: &Changes, range: &KeyRange, projections: &Projecti
     told.events
 }
 
-#[derive(Default)]
 struct Told {
     events: Vec<Event>,
-    at: HashMap<Bytes, usize>,
+    /// Where each key is among the events. None: there will be no second one.
+    at: Option<HashMap<Bytes, usize>>,
 }
 
 impl Told {
@@ -56,11 +56,13 @@ impl Told {
             }
             (None, None) => return,
         };
-        let at = self.at.get(&kv.key).copied();
+        let at = self.at.as_ref().and_then(|at| at.get(&kv.key).copied());
         // A key that became an instance, or ceased to be one, is two records to us and one key to the watcher.
         match at.and_then(|at| self.events.get_mut(at)) {
             None => {
-                self.at.insert(kv.key.clone(), self.events.len());
+                if let Some(at) = &mut self.at {
+                    at.insert(kv.key.clone(), self.events.len());
+                }
                 self.events.push(Event { r#type: r#type.into(), kv: Some(kv), prev_kv });
             }
             Some(told) => {

@@ -40,6 +40,8 @@ impl Who {
             Who::Itself => Rights::All,
             _ if !guard.enabled => Rights::All,
             Who::Nobody => Rights::None(refusal::USER_EMPTY),
+            // A signed token may say anything.
+            Who::User { revision: 0, .. } => Rights::None(refusal::USER_EMPTY),
             // Users or roles changed after it was looked who this is.
             Who::User { revision, .. } if *revision < guard.revision => {
                 Rights::None(refusal::AUTH_OLD_REVISION)
@@ -52,6 +54,17 @@ impl Who {
     pub(crate) fn is_known(&self, at: &Snapshot) -> Permitted {
         match self {
             Who::Nobody if Accounts(at).guard().enabled => Err(refusal::USER_EMPTY),
+            Who::Itself | Who::Nobody | Who::User { .. } => Ok(()),
+        }
+    }
+
+    /// That users and roles are those that its token knows, which etcd asks of reads besides: of a token that is signed, they
+    /// may also be others than ever were.
+    pub(crate) fn is_of_now(&self, at: &Snapshot) -> Permitted {
+        match self {
+            Who::User { revision, .. } if *revision != 0 && *revision != Accounts(at).guard().revision => {
+                Err(refusal::AUTH_OLD_REVISION)
+            }
             Who::Itself | Who::Nobody | Who::User { .. } => Ok(()),
         }
     }
