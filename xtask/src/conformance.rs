@@ -66,6 +66,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/jetcd", Tool::Python, "jetcd.py"),
     always("etcd/patroni", Tool::Python, "patroni_dcs.py"),
     always("etcd/aio", Tool::Python, "aio.py"),
+    always("etcd/resty", Tool::Python, "resty.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
