@@ -12,7 +12,7 @@ from tap import check, equal, finish
 
 SHARED = os.environ["SWITCHBOARD_ETCD"]
 # Seconds until a member that is silent has lost its leadership.
-TTL = 5
+TTL = 8
 
 
 class Errors(logging.Handler):

@@ -9,6 +9,7 @@ mod cluster;
 mod election;
 mod front;
 mod gateway;
+mod health;
 mod kv;
 mod lease;
 mod lock;

@@ -16,6 +16,8 @@ mod auth;
 mod bounds;
 #[path = "etcd/gateway.rs"]
 mod gateway;
+#[path = "etcd/health.rs"]
+mod health;
 #[path = "etcd/history.rs"]
 mod history;
 #[path = "etcd/jwt.rs"]

@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, Response};
 use switchboard_facade::RequestBody;
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tonic_health::pb::health_server::HealthServer;
 use tower_service::Service;
 
 use super::calls::Counting;
@@ -89,6 +90,7 @@ fn grpc_call(state: Shared, limit: usize, request: Request<RequestBody>) -> Answ
         "etcdserverpb.Auth" => AuthServer,
         "v3lockpb.Lock" => LockServer,
         "v3electionpb.Election" => ElectionServer,
+        "grpc.health.v1.Health" => HealthServer,
     )
 }
 

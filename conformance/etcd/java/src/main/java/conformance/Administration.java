@@ -118,7 +118,7 @@ final class Administration {
                 Told told = new Told();
                 root.getWatchClient().watch(bytes("seen/"), WatchOption.builder().isPrefix(true).withCreateNotify(true).build(), told);
                 until("the watch", () -> told.created);
-                long lease = get(root.getLeaseClient().grant(5)).getID();
+                long lease = get(root.getLeaseClient().grant(30)).getID();
                 for (int i = 0; i < 2; i++) {
                     // Longer than a token lasts.
                     Thread.sleep(2_200);
