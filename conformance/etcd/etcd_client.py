@@ -20,7 +20,6 @@ NOT_HERE = 77
 ROOT = 'for words in "user add root:rootpwd" "role add root" "user grant-role root root"; do "$1" $words || exit 1; done; shift; exec "$@"'
 FAILS = {
     "client::test_cluster": "it adds a member to a cluster of three; it fails on a real etcd of one as well",
-    "client::test_snapshot": "the records are not in etcd's file format",
 }
 
 

@@ -8,6 +8,7 @@
 //! What this crate does not know: any protocol's words, and how records are kept.
 
 mod background;
+mod certificate;
 mod connections;
 mod datagrams;
 mod facade;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use x509_cert::der::asn1::{Ia5StringRef, ObjectIdentifier, PrintableStringRef};
 use x509_cert::der::{Decode, Tag, Tagged};
 
+use crate::certificate::{self, Shown, Unusable};
 use crate::facade::Listening;
 
 /// Where to listen, and how protected.
@@ -172,17 +171,9 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
         file: file.to_owned(),
         why,
     };
-    let certificates = |file: &Path| -> Result<Vec<CertificateDer<'static>>, ListenError> {
-        let found: Result<Vec<_>, _> =
-            CertificateDer::pem_file_iter(file).map_err(|e| bad(file, e.to_string()))?.collect();
-        match found.map_err(|e| bad(file, e.to_string()))? {
-            found if found.is_empty() => Err(bad(file, "it holds no certificate".to_owned())),
-            found => Ok(found),
-        }
-    };
-    let chain = certificates(&tls.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| bad(&tls.key, e.to_string()))?;
+    let unusable = |Unusable { file, why }| bad(&file, why);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let shown = Shown::read(&tls.certificate, &tls.key, provider.clone()).map_err(unusable)?;
     let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| bad(&tls.certificate, e.to_string()))?;
@@ -195,7 +186,7 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
         None => builder.with_no_client_auth(),
         Some(file) => {
             let mut roots = rustls::RootCertStore::empty();
-            for certificate in certificates(file)? {
+            for certificate in certificate::chain(file).map_err(unusable)? {
                 roots.add(certificate).map_err(|e| bad(file, e.to_string()))?;
             }
             let verifier =
@@ -204,7 +195,7 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
             builder.with_client_cert_verifier(verifier.build().map_err(|e| bad(file, e.to_string()))?)
         }
     };
-    builder.with_single_cert(chain, key).map_err(|e| bad(&tls.key, e.to_string()))
+    Ok(builder.with_cert_resolver(Arc::new(shown)))
 }
 
 /// The other end of a connection; HTTP carries it as an extension of each request.

@@ -17,6 +17,7 @@ mod maintenance;
 mod metrics;
 mod plain;
 mod quota;
+mod snapshot;
 mod turn;
 mod unread;
 mod watch;
@@ -38,6 +39,7 @@ use self::calls::Calls;
 pub(crate) use self::client::Client;
 use self::metrics::Meters;
 use self::quota::Quota;
+use self::snapshot::Snapshots;
 use self::unread::Unread;
 use crate::config::Config;
 use crate::lens::keys::Keys;
@@ -104,6 +106,7 @@ impl Facade for Etcd {
             unread: Unread::new(self.config.unread_bytes),
             alarms: Alarms::default(),
             calls: Calls::default(),
+            snapshots: Snapshots::default(),
             meters: Meters::default(),
             quota: Quota::new(self.config.quota_bytes),
             projections: self.projections,
@@ -113,6 +116,7 @@ impl Facade for Etcd {
             advertise,
             compacted: AtomicI64::new(0),
             watch_streams: AtomicUsize::new(0),
+            watchers: AtomicUsize::new(0),
         };
         let state = Shared(Arc::new(state));
         state.learn_alarms();
@@ -170,12 +174,15 @@ pub(crate) struct State {
     unread: Arc<Unread>,
     alarms: Alarms,
     calls: Calls,
+    snapshots: Snapshots,
     meters: Meters,
     quota: Quota,
     /// The newest revision that a client asked to compact.
     compacted: AtomicI64,
     /// Streams of watches that are open.
     pub(crate) watch_streams: AtomicUsize,
+    /// And the watchers that are on them.
+    pub(crate) watchers: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]

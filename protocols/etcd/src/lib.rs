@@ -2,10 +2,12 @@
 //!
 //! `wire` has the messages exactly as they are sent, made of `proto/`; `lens` maps keys to records and back, with a
 //! prefix under which keys are instances; `plan` has the intents that only etcd has, transactions above all; `facade`
-//! has one file per service, and `refusal` every rejection in etcd's words. The folder's README is its manual.
+//! has one file per service, `bolt` the form of etcd's files, and `refusal` every rejection in etcd's words. The folder's
+//! README is its manual.
 //!
 //! What this crate does not know: other protocols, engines, and how health checks are done.
 
+mod bolt;
 mod config;
 mod facade;
 #[cfg(test)]

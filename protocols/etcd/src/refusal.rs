@@ -31,6 +31,8 @@ refusals! {
     COMPACTED = OutOfRange "etcdserver: mvcc: required revision has been compacted";
     FUTURE = OutOfRange "etcdserver: mvcc: required revision is a future revision";
     TTL_TOO_LARGE = OutOfRange "etcdserver: too large lease TTL";
+    NO_SPACE = ResourceExhausted "etcdserver: mvcc: database space exceeded";
+    CORRUPT = DataLoss "etcdserver: corrupt cluster";
     LEASE_NOT_FOUND = NotFound "etcdserver: requested lease not found";
     LEASE_EXISTS = FailedPrecondition "etcdserver: lease already exists";
     MEMBER_NOT_FOUND = NotFound "etcdserver: member not found";
@@ -64,16 +66,12 @@ refusals! {
     VERIFY_ONLY = Unknown "auth: token signing attempted with verify-only key";
     PASSWORD_TOO_LONG = Unknown "bcrypt: password length exceeds 72 bytes";
     TOO_MANY_REQUESTS = Unknown "etcdserver: too many requests";
-    NO_SPACE = ResourceExhausted "etcdserver: mvcc: database space exceeded";
-    CORRUPT = DataLoss "etcdserver: corrupt cluster";
     PERMISSION_DENIED = PermissionDenied "etcdserver: permission denied";
     NO_LEADER = Unavailable "etcdserver: no leader";
     STOPPED = Unavailable "etcdserver: server stopped";
     UNHEALTHY = Unavailable "etcdserver: unhealthy cluster";
     LEADER_FIELD = Unknown "\"leader\" field must be provided";
     ELECTION_NO_LEADER = Unknown "election: no leader";
-    SNAPSHOT_UNSUPPORTED = Unimplemented
-        "there is no snapshot in etcd's file format here; the records are in Switchboard's own data folder";
 }
 
 impl Refusal {

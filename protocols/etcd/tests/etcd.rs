@@ -10,6 +10,8 @@
 
 #[path = "etcd/alarms.rs"]
 mod alarms;
+#[path = "etcd/alarms_by_hand.rs"]
+mod alarms_by_hand;
 #[path = "etcd/auth.rs"]
 mod auth;
 #[path = "etcd/bounds.rs"]
@@ -28,6 +30,8 @@ mod leases;
 mod metrics;
 #[path = "etcd/projection.rs"]
 mod projection;
+#[path = "etcd/snapshots.rs"]
+mod snapshots;
 #[path = "etcd/support.rs"]
 mod support;
 #[path = "etcd/tls.rs"]

@@ -17,6 +17,8 @@ use crate::refusal::{self, Refusal};
 pub(crate) struct Client {
     caller: Caller,
     shows: Shows,
+    /// It says that it is etcd's own client, which takes answers of any size. Those of gRPC's libraries take 4 MiB.
+    pub(crate) is_etcds_own: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Client {
                 None => Shows::Nothing,
             },
         };
-        Client { caller, shows }
+        Client { caller, shows, is_etcds_own: metadata.contains_key("client-api-version") }
     }
 
     pub(crate) fn itself(self) -> Client {

@@ -1,60 +1,71 @@
-//! gRPC's own health service, for whoever probes a server with it. As in etcd it wants no token, and knows the server as a
-//! whole and none of its services.
+//! gRPC's own health service: probes and balancers ask it. Like etcd it knows one service, all of them.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::Shared;
+use super::{Shared, State};
+use crate::refusal;
 
-/// How often it is looked whether something has changed for those who watch. Nothing tells of it: it is asked for when the
-/// process begins and ends, and hardly in between.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked at for those who watch.
+const EVERY: Duration = Duration::from_millis(250);
 
-fn status(state: &Shared, service: &str) -> ServingStatus {
-    match state.context.registry.waiting_for() {
-        _ if !service.is_empty() => ServingStatus::ServiceUnknown,
-        None => ServingStatus::Serving,
-        Some(_) => ServingStatus::NotServing,
+impl State {
+    fn serving(&self, service: &str) -> ServingStatus {
+        match (service, self.context.registry.waiting_for()) {
+            ("", None) => ServingStatus::Serving,
+            ("", Some(_)) => ServingStatus::NotServing,
+            _ => ServingStatus::ServiceUnknown,
+        }
     }
 }
 
-type Changes = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+fn said(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
 
 #[async_trait]
 impl Health for Shared {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        match status(self, &request.get_ref().service) {
+        match self.serving(&request.get_ref().service) {
             ServingStatus::ServiceUnknown => Err(Status::not_found("unknown service")),
-            status => Ok(Response::new(HealthCheckResponse { status: status.into() })),
+            status => Ok(Response::new(said(status))),
         }
     }
 
-    type WatchStream = Changes;
-
-    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Changes>, Status> {
-        let (state, stop) = (self.clone(), self.context.stop.clone());
-        let HealthCheckRequest { service } = request.into_inner();
-        let changes = stream::unfold((state, service, None), |(state, service, told)| async move {
-            loop {
-                let now = status(&state, &service);
-                if told != Some(now) {
-                    let answer = HealthCheckResponse { status: now.into() };
-                    return Some((Ok(answer), (state, service, Some(now))));
+    /// At once, and then whenever it is another.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let service = request.into_inner().service;
+        let answers = stream::unfold(Some((self.clone(), None)), move |open| {
+            let service = service.clone();
+            async move {
+                let (state, told) = open?;
+                loop {
+                    let now = state.serving(&service);
+                    if told != Some(now) {
+                        return Some((Ok(said(now)), Some((state, Some(now)))));
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(EVERY) => {}
+                        () = state.context.stop.cancelled() => return Some((Err(refusal::STOPPED.into()), None)),
+                    }
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
             }
         });
-        Ok(Response::new(Box::pin(changes.take_until(async move { stop.cancelled().await }))))
+        Ok(Response::new(Box::pin(answers)))
     }
 }

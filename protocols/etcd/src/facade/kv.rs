@@ -23,6 +23,8 @@ use crate::wire::etcdserverpb::response_op::Response as Done;
 
 /// Bytes of one piece of a range that is told in pieces.
 const PIECE: usize = 1024 * 1024;
+/// And keys of the first of them.
+const KEYS_AT_FIRST: usize = 10;
 
 impl State {
     pub(crate) async fn range(
@@ -191,17 +193,21 @@ impl Kv for Shared {
     }
 }
 
-/// Put together they are the answer: keys first, the rest with the last of them.
+/// Put together they are the answer: keys first, the rest with the last of them. The first piece is short, so that whoever
+/// lists begins soon, and each is twice as long as the one before as long as that is not much.
 fn pieces(whole: pb::RangeResponse) -> Vec<pb::RangeStreamResponse> {
     let pb::RangeResponse { header, kvs, more, count } = whole;
     let mut pieces = Vec::new();
-    let (mut piece, mut size) = (Vec::new(), 0);
+    let (mut piece, mut size, mut keys) = (Vec::new(), 0, KEYS_AT_FIRST);
+    let mut left = kvs.len();
     for kv in kvs {
         size += kv.encoded_len();
         piece.push(kv);
-        if size > PIECE {
+        left -= 1;
+        if left > 0 && (piece.len() >= keys || size > PIECE) {
             let kvs = std::mem::take(&mut piece);
             pieces.push(pb::RangeResponse { kvs, ..pb::RangeResponse::default() });
+            keys = keys.saturating_mul(2);
             size = 0;
         }
     }

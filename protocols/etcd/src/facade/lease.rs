@@ -75,9 +75,14 @@ impl State {
     }
 }
 
-/// Rounded up: a lease that is alive has time left.
+/// Of what was granted. Others grant parts of seconds, too.
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+/// Of what is left, as etcd counts it: a second that has begun is over, and so is some of the first tick.
+fn whole_seconds(left: Duration) -> i64 {
+    i64::try_from(left.saturating_sub(Duration::from_nanos(1)).as_secs()).unwrap_or(i64::MAX)
 }
 
 type Beats = Pin<Box<dyn Stream<Item = Result<pb::LeaseKeepAliveResponse, Status>> + Send>>;
@@ -148,7 +153,7 @@ impl LeaseService for Shared {
         }
         let left = self.context.registry.remaining(lease).unwrap_or_default();
         let found = pb::LeaseTimeToLiveResponse {
-            ttl: seconds(left),
+            ttl: whole_seconds(left),
             granted_ttl: seconds(kept.lease.ttl),
             keys: if keys { self.keys(&view).of_lease(lease) } else { Vec::new() },
             ..unknown

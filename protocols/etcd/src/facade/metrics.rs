@@ -20,6 +20,8 @@ pub(super) struct Meters {
     metrics: Metrics,
     gauges: Gauges,
     pub(super) operations: Operations,
+    /// A counter, whose name there does not end as the library has counters end.
+    pub(super) health_failures: Gauge,
     pub(super) traffic: Arc<Traffic>,
 }
 
@@ -37,6 +39,7 @@ struct Gauges {
     compacted: Gauge,
     auth: Gauge,
     streams: Gauge,
+    watchers: Gauge,
     resident: Gauge,
     files: Gauge,
 }
@@ -98,7 +101,7 @@ impl Meters {
         let id = format!("{:x}", state.identity.member_id);
         let cluster = VERSION.rsplit_once('.').map_or(VERSION, |(minor, _)| minor).to_owned();
         let Gauges { has_leader, is_leader, committed, applied, size, in_use, keys, .. } = &self.gauges;
-        let Gauges { revision, compacted, auth, streams, resident, files, .. } = &self.gauges;
+        let Gauges { revision, compacted, auth, streams, watchers, resident, files, .. } = &self.gauges;
         let gauges = [
             ("etcd_server_has_leader", "1 when reads and writes are answered", has_leader),
             ("etcd_server_is_leader", "The same: there is one member", is_leader),
@@ -119,6 +122,8 @@ impl Meters {
             ),
             ("etcd_debugging_auth_revision", "How often users and roles have changed", auth),
             ("etcd_debugging_mvcc_watch_stream_total", "Streams of watches that are open", streams),
+            ("etcd_debugging_mvcc_watcher_total", "Watchers on them", watchers),
+            ("etcd_server_health_failures", "Answers of /health that were bad", &self.health_failures),
             ("process_resident_memory_bytes", "Memory that this process has", resident),
             ("process_open_fds", "Files and connections that this process has open", files),
         ];
@@ -184,6 +189,7 @@ pub(super) fn render(state: &Shared) -> String {
         gauges.revision.set(revision_to_wire(view.revision()));
     }
     set(&gauges.streams, state.watch_streams.load(Ordering::Relaxed).try_into().unwrap_or(u64::MAX));
+    set(&gauges.watchers, state.watchers.load(Ordering::Relaxed).try_into().unwrap_or(u64::MAX));
     set(&gauges.resident, resident_bytes().unwrap_or_default());
     set(&gauges.files, open_files().unwrap_or_default());
     [&state.context.metrics, &state.meters.metrics].map(|it| it.render(MetricsFormat::Classic)).concat()

@@ -42,6 +42,7 @@ pub(super) fn answer(state: &Shared, method: &Method, path: &str, query: Option<
         "/health" => match alarm(state, &asked("exclude")).or(wrong) {
             None => page(StatusCode::OK, TEXT, r#"{"health":"true","reason":""}"#.to_owned()),
             Some(why) => {
+                state.meters.health_failures.inc();
                 let body = serde_json::json!({ "health": "false", "reason": why });
                 page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{body}\n"))
             }

@@ -177,6 +177,9 @@ impl Serving {
             prev_kv: request.prev_kv,
             fragment: request.fragment,
             progress_notify: request.progress_notify,
+            takes_any_size: self.client.is_etcds_own,
+            is_behind: after < head,
+            counted: Counted::new(&self.state),
             out: self.out.clone(),
             asked,
         };
@@ -235,6 +238,22 @@ impl Serving {
 
     async fn say(&self, answer: pb::WatchResponse) -> Result<(), Gone> {
         self.out.send(Ok(answer)).await.map_err(|_| Gone)
+    }
+}
+
+/// A watcher that is there.
+pub(super) struct Counted(Shared);
+
+impl Counted {
+    fn new(state: &Shared) -> Counted {
+        state.watchers.fetch_add(1, Ordering::Relaxed);
+        Counted(state.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -96,6 +96,7 @@ async fn every_path_asks_for_a_user() {
         ("cluster/member/promote", "{}", true),
         ("maintenance/alarm", "{}", false),
         ("maintenance/alarm", r#"{"action":"DEACTIVATE"}"#, true),
+        ("maintenance/alarm", r#"{"action":"ACTIVATE","alarm":"NOSPACE"}"#, true),
         ("maintenance/status", "{}", false),
         ("maintenance/defragment", "{}", true),
         ("maintenance/hash", "{}", true),

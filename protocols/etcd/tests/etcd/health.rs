@@ -1,39 +1,35 @@
-//! gRPC's health service, by which Kubernetes and load balancers probe a server. What is answered was told by a real one.
+//! gRPC's health service, which was not there: probes of clusters that run etcd ask it.
 
 use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::support::*;
-use crate::users::*;
-
-fn of(service: &str) -> HealthCheckRequest {
-    HealthCheckRequest { service: service.to_owned() }
-}
+use crate::users::guarded;
 
 #[tokio::test]
-async fn a_probe_is_told_of_the_server_and_of_nothing_in_it_without_a_token() {
-    let world = guarded().await;
-    let mut health = HealthClient::new(world.channel.clone());
-    let told = health.check(of("")).await.unwrap().into_inner();
-    assert_eq!(told.status(), ServingStatus::Serving);
-    for service in ["etcdserverpb.KV", "nothing"] {
-        let refusal = health.check(of(service)).await.unwrap_err();
-        assert_eq!((refusal.code(), refusal.message()), (Code::NotFound, "unknown service"));
-    }
-}
-
-#[tokio::test]
-async fn who_watches_is_told_how_it_stands_and_that_it_ends() {
+async fn probes_are_answered_as_etcd_answers_them() {
     let world = world().await;
-    let mut health = HealthClient::new(world.channel.clone());
-    for (service, stands) in [("", ServingStatus::Serving), ("nothing", ServingStatus::ServiceUnknown)] {
-        let mut told = health.watch(of(service)).await.unwrap().into_inner();
-        assert_eq!(told.message().await.unwrap().unwrap().status(), stands);
-    }
-    let mut told = health.watch(of("")).await.unwrap().into_inner();
-    told.message().await.unwrap().unwrap();
+    let mut client = HealthClient::new(world.channel.clone());
+    let of = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    let told = |status: ServingStatus| HealthCheckResponse { status: status.into() };
+    assert_eq!(client.check(of("")).await.unwrap().into_inner(), told(ServingStatus::Serving));
+    let unknown = client.check(of("etcdserverpb.KV")).await.unwrap_err();
+    assert_eq!((unknown.code(), unknown.message()), (Code::NotFound, "unknown service"));
+    let mut known = client.watch(of("")).await.unwrap().into_inner();
+    assert_eq!(known.message().await.unwrap(), Some(told(ServingStatus::Serving)));
+    let mut unknown = client.watch(of("x")).await.unwrap().into_inner();
+    assert_eq!(unknown.message().await.unwrap(), Some(told(ServingStatus::ServiceUnknown)));
     world.stop.cancel();
-    assert_eq!(told.message().await.unwrap(), None);
+    assert!(known.message().await.is_err(), "it ends with the server");
+}
+
+/// Kubernetes has none to show.
+#[tokio::test]
+async fn probes_need_no_token() {
+    let world = guarded().await;
+    let probe = HealthCheckRequest { service: String::new() };
+    let told = HealthClient::new(world.channel.clone()).check(probe).await.unwrap().into_inner();
+    assert_eq!(told.status(), ServingStatus::Serving);
 }

@@ -52,3 +52,32 @@ async fn a_range_told_in_pieces_is_the_same_range() {
     }
     assert_eq!((keys, last), (6, Some(6)));
 }
+
+/// A short range came in one piece, and whoever lists much waited for a megabyte before the first key.
+#[tokio::test]
+async fn a_range_in_pieces_begins_with_a_few_keys() {
+    let world = world().await;
+    for i in 0..25 {
+        world.put(&format!("k{i:02}"), "v").await;
+    }
+    let lengths = async |limit| {
+        let request = pb::RangeRequest { key: b("k"), range_end: b("l"), limit, ..Default::default() };
+        let mut pieces = world.kv().range_stream(request).await.unwrap().into_inner();
+        let mut lengths = Vec::new();
+        while let Some(piece) = pieces.message().await.unwrap() {
+            lengths.push(piece.range_response.unwrap().kvs.len());
+        }
+        lengths
+    };
+    assert_eq!(lengths(0).await, [10, 15]);
+    assert_eq!(lengths(10).await, [10]);
+    assert_eq!(lengths(12).await, [10, 2]);
+}
+
+/// The hash of no keys was 0, which clients take for an answer without one.
+#[tokio::test]
+async fn the_hash_of_nothing_is_one_too() {
+    let world = world().await;
+    let mut client = pb::maintenance_client::MaintenanceClient::new(world.channel.clone());
+    assert_ne!(client.hash(pb::HashRequest {}).await.unwrap().into_inner().hash, 0);
+}

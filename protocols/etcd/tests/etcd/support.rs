@@ -167,13 +167,29 @@ impl World {
     }
 
     pub(crate) async fn watches_as(&self, token: Option<&str>) -> Watches {
+        self.open_watches(|asked| show(asked, token)).await
+    }
+
+    /// Those of a client that says that it is etcd's own, or does not.
+    pub(crate) async fn watches_of(&self, etcds_own: bool) -> Watches {
+        self.open_watches(|asked| {
+            if etcds_own {
+                asked.metadata_mut().insert("client-api-version", "3.6".parse().unwrap());
+            }
+        })
+        .await
+    }
+
+    async fn open_watches(&self, show: impl FnOnce(&mut tonic::Request<Asked>)) -> Watches {
         let (ask, asked) = mpsc::channel(16);
         let mut asked = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(asked));
-        show(&mut asked, token);
-        let answers = WatchClient::new(self.channel.clone()).watch(asked).await.unwrap().into_inner();
-        Watches { ask, answers }
+        show(&mut asked);
+        let mut client = WatchClient::new(self.channel.clone()).max_decoding_message_size(1 << 30);
+        Watches { ask, answers: client.watch(asked).await.unwrap().into_inner() }
     }
 }
+
+type Asked = tokio_stream::wrappers::ReceiverStream<pb::WatchRequest>;
 
 /// One stream of watches.
 pub(crate) struct Watches {

@@ -43,7 +43,7 @@ struct Secured {
     world: World,
     authority: Authority,
     address: SocketAddr,
-    _files: TempDir,
+    files: TempDir,
 }
 
 async fn secured(more: &str) -> Secured {
@@ -62,7 +62,7 @@ async fn secured(more: &str) -> Secured {
         file("clients.pem", authority.0.pem()),
     );
     let address = serve(&tls, &world.registry, &world.stop).await;
-    Secured { world, authority, address, _files: files }
+    Secured { world, authority, address, files }
 }
 
 impl Secured {
@@ -164,6 +164,27 @@ async fn who_may_show_a_certificate_and_does_not_is_nobody() {
     secured.read(Some((&secured.authority, "root")), "a").await.unwrap();
     let stranger = Authority::new();
     assert!(!secured.lets_in(Some((&stranger, "root"))).await);
+}
+
+/// A certificate that was renewed on disk was shown only after a restart, and until then the old one, though it had
+/// ended. etcd looks at the files in every handshake.
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let secured = secured("").await;
+    let shown_by_it = async || {
+        let stream = secured.connect(Some((&secured.authority, "anybody")), "h2").await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    };
+    let before = shown_by_it().await;
+    let (renewed, key) = secured.authority.signed("the server");
+    // Between the two files they do not fit together.
+    std::fs::write(secured.files.path().join("server.key"), key.serialize_pem()).unwrap();
+    assert_eq!(shown_by_it().await, before);
+    std::fs::write(secured.files.path().join("server.pem"), renewed.pem()).unwrap();
+    assert_eq!(shown_by_it().await, *renewed.der());
+    // Nobody is turned away while they are gone.
+    std::fs::remove_file(secured.files.path().join("server.pem")).unwrap();
+    assert_eq!(shown_by_it().await, *renewed.der());
 }
 
 /// CVE-2026-73500: a connection that never shook hands was kept for as long as it liked.

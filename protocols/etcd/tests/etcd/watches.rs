@@ -104,3 +104,77 @@ async fn a_revision_is_told_whole() {
     world.kv().txn(request).await.unwrap();
     assert_eq!(watches.told().await, ["PUT t/b=@2", "PUT t/a=@2"]);
 }
+
+/// The header of an answer that was only a part of the past said how far that part went, and clients that wait for a
+/// revision took the store for an old one.
+#[tokio::test]
+async fn who_catches_up_hears_how_new_the_store_is() {
+    let world = world().await;
+    let mut head = 0;
+    for i in 0..1001 {
+        head = world.put("k", &i.to_string()).await;
+    }
+    let mut watches = world.watches().await;
+    watches.create(watch("k", "", 1)).await;
+    let mut heard = 0;
+    while heard < 1001 {
+        let said = watches.next().await;
+        assert_eq!(said.header.unwrap().revision, head);
+        heard += said.events.len();
+    }
+    let now = world.put("k", "live").await;
+    assert_eq!(watches.next().await.header.unwrap().revision, now);
+}
+
+/// The past came in answers of a quarter of a megabyte, where etcd's own client counts on as much at once as there is, or
+/// on pieces that belong together. Others would refuse what is longer than 4 MiB.
+#[tokio::test]
+async fn who_takes_answers_of_any_size_is_told_the_past_at_once() {
+    let world = world().await;
+    let megabyte = "x".repeat(1024 * 1024);
+    for i in 0..6 {
+        world.put(&format!("big/{i}"), &megabyte).await;
+    }
+    let events = async |own: bool, fragment: bool| {
+        let mut watches = world.watches_of(own).await;
+        watches.create(pb::WatchCreateRequest { fragment, ..watch("big/", "big0", 1) }).await;
+        let mut together = 0;
+        loop {
+            let said = watches.next().await;
+            together += said.events.len();
+            if !said.fragment {
+                return together;
+            }
+        }
+    };
+    assert_eq!(events(true, false).await, 6);
+    assert_eq!(events(false, true).await, 6);
+    assert_eq!(events(false, false).await, 1);
+}
+
+/// There was nothing that dashboards and tests made for etcd could count watchers by.
+#[tokio::test]
+async fn watchers_are_counted_under_etcds_name_until_they_are_gone() {
+    let world = world().await;
+    let metric = async |name: &str| {
+        let (_, page) = world.http(http::Method::GET, "/metrics", "").await;
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|value| value.parse::<u64>().unwrap())
+    };
+    let mut watches = world.watches().await;
+    watches.create(watch("a", "", 0)).await;
+    watches.create(watch("b", "", 0)).await;
+    assert_eq!(metric("etcd_debugging_mvcc_watcher_total").await, Some(2));
+    watches.ask(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 0 })).await;
+    assert!(watches.next().await.canceled);
+    while metric("etcd_debugging_mvcc_watcher_total").await != Some(1) {
+        tokio::task::yield_now().await;
+    }
+    world.put("k", "value").await;
+    // Keys are counted now and then.
+    while metric("etcd_debugging_mvcc_keys_total").await != Some(1) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(metric("etcd_server_health_failures").await, Some(0));
+}

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::feed::{End, Feed};
-use super::{Gone, Out};
+use super::{Counted, Gone, Out};
 use crate::facade::{Shared, State};
 use crate::lens::event::events;
 use crate::lens::range::KeyRange;
@@ -20,6 +20,8 @@ use crate::wire::mvccpb::event::EventType;
 /// Commits that are told in one answer at most, and the size from which no further one is added.
 const COMMITS: usize = 1000;
 const ENOUGH: usize = 256 * 1024;
+/// The same for one that catches up, and whose client takes answers of any size or in pieces.
+const ENOUGH_OF_THE_PAST: usize = 12 * 1024 * 1024;
 
 /// One watcher of a stream.
 pub(super) struct Watcher {
@@ -33,6 +35,11 @@ pub(super) struct Watcher {
     pub(super) prev_kv: bool,
     pub(super) fragment: bool,
     pub(super) progress_notify: bool,
+    pub(super) takes_any_size: bool,
+    /// Whether it has not yet told what had happened when it began, or when it fell behind.
+    pub(super) is_behind: bool,
+    #[expect(dead_code, reason = "it counts as long as it is there")]
+    pub(super) counted: Counted,
     pub(super) out: Out,
     pub(super) asked: mpsc::Receiver<oneshot::Sender<Synced>>,
 }
@@ -135,23 +142,35 @@ impl Watcher {
         let mut told = self.events(&first);
         let mut revision = first.revision;
         let mut size: usize = told.iter().map(Message::encoded_len).sum();
+        let takes_much = self.is_behind && (self.takes_any_size || self.fragment);
+        let enough = if takes_much { ENOUGH_OF_THE_PAST } else { ENOUGH };
+        let mut is_all = false;
         for _ in 1..COMMITS {
-            if size > ENOUGH {
+            if size > enough {
                 break;
             }
-            let Some(changes) = self.feed.try_next().await? else { break };
+            let Some(changes) = self.feed.try_next().await? else {
+                is_all = true;
+                break;
+            };
             revision = changes.revision;
             let more = self.events(&changes);
             size += more.iter().map(Message::encoded_len).sum::<usize>();
             told.extend(more);
         }
-        if told.is_empty() {
-            return Ok(());
+        // The header of one that catches up says how new the store is, not how far this answer goes.
+        let said = match (is_all, self.is_behind) {
+            (true, false) => revision,
+            (true, true) => self.feed.cursor(),
+            (false, _) => self.state.context.registry.head(),
+        };
+        self.is_behind = !is_all;
+        match size {
+            _ if told.is_empty() => Ok(()),
+            ..=MAX_MESSAGE => self.say(said, told, false).await,
+            _ if self.fragment => self.tell_in_pieces(said, told).await,
+            _ => self.say_much(said, told).await,
         }
-        if self.fragment && size > MAX_MESSAGE {
-            return self.tell_in_pieces(revision, told).await;
-        }
-        self.say(revision, told, false).await
     }
 
     async fn tell_in_pieces(&mut self, revision: Revision, events: Vec<Event>) -> Told {
@@ -181,9 +200,21 @@ impl Watcher {
     }
 
     async fn say(&self, revision: Revision, events: Vec<Event>, fragment: bool) -> Told {
-        let header = Some(self.state.header(revision));
-        let answer =
-            pb::WatchResponse { header, watch_id: self.id, events, fragment, ..pb::WatchResponse::default() };
+        let answer = pb::WatchResponse { fragment, ..self.answer(revision, events) };
         self.out.send(Ok(answer)).await.map_err(|_| Stop::Gone)
+    }
+
+    /// Waits until all before it were taken: of a client that does not read only one of these is kept.
+    async fn say_much(&self, revision: Revision, events: Vec<Event>) -> Told {
+        let mut places = self.out.reserve_many(self.out.max_capacity()).await.map_err(|_| Stop::Gone)?;
+        if let Some(place) = places.next() {
+            place.send(Ok(self.answer(revision, events)));
+        }
+        Ok(())
+    }
+
+    fn answer(&self, revision: Revision, events: Vec<Event>) -> pb::WatchResponse {
+        let header = Some(self.state.header(revision));
+        pb::WatchResponse { header, watch_id: self.id, events, ..pb::WatchResponse::default() }
     }
 }
