@@ -46,7 +46,7 @@ fn planned(request: Request) {
         Request::RequestRange(request) => check::range(request),
         Request::RequestPut(request) => check::put(request),
         Request::RequestDeleteRange(request) => check::delete(request),
-        Request::RequestTxn(request) => check::txn(request),
+        Request::RequestTxn(request) => check::txn(request, 128),
     };
     if checked.is_err() {
         return;
