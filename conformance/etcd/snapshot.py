@@ -21,6 +21,8 @@ SCRATCH = Path(os.environ["SWITCHBOARD_CONFORMANCE_DIR"]) / "etcd-snapshot"
 FILE, RESTORED = SCRATCH / "saved.db", SCRATCH / "restored"
 THEIRS, IMPORTED = SCRATCH / "theirs.db", SCRATCH / "imported"
 ROOT = ("--user", "root:root")
+# A busy machine looks at passwords for a while.
+PATIENT = ("--dial-timeout", "60s", "--command-timeout", "60s")
 
 
 def b64(text):
@@ -44,7 +46,7 @@ def run(program, *words):
 
 
 def asked(place, *words, user=ROOT):
-    return json.loads(run("etcdctl", "--endpoints", place, *user, "-w", "json", *words))
+    return json.loads(run("etcdctl", "--endpoints", place, *PATIENT, *user, "-w", "json", *words))
 
 
 def put(key, value, **more):
@@ -80,7 +82,7 @@ def fill():
 
 
 def save():
-    run("etcdctl", "--endpoints", OURS, *ROOT, "snapshot", "save", FILE)
+    run("etcdctl", "--endpoints", OURS, *PATIENT, *ROOT, "snapshot", "save", FILE)
     status = json.loads(run("etcdutl", "snapshot", "status", FILE, "-w", "json"))
     now = asked(OURS, "endpoint", "status")[0]["Status"]
     equal(status["revision"], last_change(OURS), "its revision is that of the key that changed last")
@@ -170,7 +172,7 @@ def users(real, other=OURS):
 
 
 def saved_there(real):
-    run("etcdctl", "--endpoints", real, *ROOT, "snapshot", "save", THEIRS)
+    run("etcdctl", "--endpoints", real, *PATIENT, *ROOT, "snapshot", "save", THEIRS)
     said = run("switchboard", "import", "etcd", THEIRS, "--data-dir", IMPORTED, "--json")
     count = asked(real, "get", "", "--prefix", "--keys-only")["count"]
     equal({**json.loads(said), "revision": 0}, {"keys": count, "leases": 2, "users": 3, "roles": 1, "revision": 0}, "what was imported")
