@@ -64,6 +64,7 @@ const DRIVERS: &[Driver] = &[
     always("etcd/python", Tool::Python, "etcd3.py"),
     always("etcd/snapshot", Tool::Python, "snapshot.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
+    on_demand("etcd/robustness", Tool::Go, "robustness/driver"),
     on_demand("etcd/integration", Tool::Python, "integration/run.py"),
     on_demand("etcd/kubernetes", Tool::Python, "kubernetes/run.py"),
     on_demand("etcd/kube-storage", Tool::Python, "kube-storage/run.py"),

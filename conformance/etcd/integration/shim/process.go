@@ -43,7 +43,7 @@ func newProcess(t testutil.TB, cfg *ClusterConfig) *process {
 func ours(t testutil.TB, p *process, cfg *ClusterConfig) []string {
 	words := []string{"serve", "--data-dir", p.data, "--only", "etcd", "--listen", "etcd=" + p.address, "--set", "etcd.bcrypt_cost=4"}
 	if cfg.MaxTxnOps != 0 {
-		leaveOut(t, "how many operations a transaction may have is no setting here")
+		words = append(words, "--set", fmt.Sprintf("etcd.max_txn_ops=%d", cfg.MaxTxnOps))
 	}
 	if cfg.MaxRequestBytes != 0 && cfg.MaxRequestBytes != 1.5*1024*1024 {
 		leaveOut(t, "how long a request may be is no setting here")
