@@ -22,6 +22,7 @@ mod metrics;
 mod named_sets;
 mod section;
 mod span;
+mod trusted;
 
 pub use background::keep_running;
 pub use connections::{ConnectionMeters, Reception, serve_connections};
