@@ -172,7 +172,7 @@ def users(real, other=OURS):
 def saved_there(real):
     run("etcdctl", "--endpoints", real, *ROOT, "snapshot", "save", THEIRS)
     said = run("switchboard", "import", "etcd", THEIRS, "--data-dir", IMPORTED, "--json")
-    count = asked(real, "get", "", "--prefix", "--count-only")["count"]
+    count = asked(real, "get", "", "--prefix", "--keys-only")["count"]
     equal({**json.loads(said), "revision": 0}, {"keys": count, "leases": 2, "users": 3, "roles": 1, "revision": 0}, "what was imported")
 
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use switchboard_facade::RequestBody as FromClient;
 use switchboard_facade::{Metrics, MetricsFormat};
 use tower_service::Service as TowerService;
 
@@ -23,7 +23,7 @@ use status::Status;
 #[derive(Clone, Debug)]
 pub(crate) struct Page(pub(crate) Arc<Gateway>, pub(crate) Metrics);
 
-impl TowerService<Request<Incoming>> for Page {
+impl TowerService<Request<FromClient>> for Page {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Ready<Result<Response<ResponseBody>, Infallible>>;
@@ -32,12 +32,12 @@ impl TowerService<Request<Incoming>> for Page {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<FromClient>) -> Self::Future {
         ready(Ok(answer(&self.0, &self.1, &request)))
     }
 }
 
-fn answer(gateway: &Gateway, metrics: &Metrics, request: &Request<Incoming>) -> Response<ResponseBody> {
+fn answer(gateway: &Gateway, metrics: &Metrics, request: &Request<FromClient>) -> Response<ResponseBody> {
     let plain = "text/plain; charset=utf-8";
     if !is_for_this_machine(request) {
         // A page elsewhere that has its name lead here must not read it.
@@ -64,7 +64,7 @@ fn answer(gateway: &Gateway, metrics: &Metrics, request: &Request<Incoming>) -> 
     }
 }
 
-fn is_for_this_machine(request: &Request<Incoming>) -> bool {
+fn is_for_this_machine(request: &Request<FromClient>) -> bool {
     let host = request.headers().get(header::HOST).cloned();
     let host = host.or_else(|| HeaderValue::from_str(request.uri().authority()?.as_str()).ok());
     let Some(host) = host else { return false };

@@ -10,6 +10,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use switchboard_balance::{NoPick, Outcome, RetryPermit};
 use switchboard_facade::Peer;
+use switchboard_facade::RequestBody as FromClient;
 use tokio::time::Instant;
 
 use crate::access::Record;
@@ -49,7 +50,7 @@ struct Answer {
 
 pub(crate) async fn forward(
     gateway: &Arc<Gateway>,
-    mut request: Request<Incoming>,
+    mut request: Request<FromClient>,
     peer: Option<Peer>,
     record: &mut Record,
 ) -> Result<Response<ResponseBody>, Refusal> {

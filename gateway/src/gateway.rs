@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use foldhash::fast::RandomState;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, Version};
-use hyper::body::Incoming;
 use switchboard_discover::Source;
+use switchboard_facade::RequestBody as FromClient;
 use switchboard_facade::{Peer, Stop};
 use switchboard_model::Name;
 use tower_service::Service as TowerService;
@@ -225,7 +225,7 @@ impl Drop for UnderWay {
 #[derive(Clone, Debug)]
 pub(crate) struct Front(pub(crate) Arc<Gateway>);
 
-impl TowerService<Request<Incoming>> for Front {
+impl TowerService<Request<FromClient>> for Front {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
@@ -234,13 +234,13 @@ impl TowerService<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<FromClient>) -> Self::Future {
         let gateway = self.0.clone();
         Box::pin(async move { Ok(answer(gateway, request).await) })
     }
 }
 
-async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(gateway: Arc<Gateway>, request: Request<FromClient>) -> Response<ResponseBody> {
     let (version, is_grpc) = (request.version(), grpc::is_grpc(request.headers()));
     let peer = request.extensions().get::<Peer>().copied();
     let mut record = crate::access::Record::new(&request, peer);

@@ -18,6 +18,7 @@ use crate::gather::Gather;
 use crate::limits::Limits;
 use crate::listen::{Connection, Listener, Peer};
 use crate::metrics::Metrics;
+use crate::request_body::RequestBody;
 
 /// What a listener of HTTP counts.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,11 @@ impl HttpMeters {
 /// Serves HTTP/1.1 and HTTP/2 until told to stop, within limits, and then lets requests end for a while.
 pub async fn serve_http<S, B>(listener: Listener, limits: Limits, meters: HttpMeters, service: S, stop: Stop)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -56,7 +61,11 @@ pub async fn serve_http_through<S, B, F, C>(
     stop: Stop,
     through: F,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -70,6 +79,7 @@ pub async fn serve_http_through<S, B, F, C>(
         alpn: &[b"h2", b"http/1.1"],
     };
     let (builder, requests, told) = (builder(&limits), meters.requests, stop.clone());
+    let rest_within = limits.body_timeout.0;
     let handler = move |connection: Connection, peer| {
         let name = connection.client_name();
         let connection = through(connection);
@@ -90,7 +100,7 @@ pub async fn serve_http_through<S, B, F, C>(
                 if let Some(name) = &name {
                     request.extensions_mut().insert(name.clone());
                 }
-                service.clone().call(request)
+                service.clone().call(RequestBody::of(request, rest_within))
             });
             let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection.clone()), service);
             tokio::pin!(serving);
@@ -177,6 +187,50 @@ mod tests {
         serving.await.unwrap();
     }
 
+    /// Patroni asks for a version with a body that nobody reads; its next request found the connection closed, and it waited
+    /// five seconds for its registry.
+    #[tokio::test]
+    async fn what_nobody_reads_of_a_request_does_not_end_its_connection() {
+        let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), insecure: false, tls: None };
+        let listener = Listener::bind("test", &listen).unwrap();
+        let (address, stop) = (listener.address(), Stop::new());
+        let service = tower_service_fn(|| Response::new(Full::new(Bytes::from_static(b"answered"))));
+        let meters = HttpMeters::default();
+        let serving = tokio::spawn(serve_http(listener, Limits::default(), meters, service, stop.clone()));
+
+        let mut client = TcpStream::connect(address).await.unwrap();
+        for (head, body) in
+            [("content-length: 2", "{}"), ("transfer-encoding: chunked", "2\r\n{}\r\n0\r\n\r\n")]
+        {
+            client
+                .write_all(format!("GET / HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n").as_bytes())
+                .await
+                .unwrap();
+            answered(&mut client).await;
+            // The answer was there before the body came.
+            client.write_all(body.as_bytes()).await.unwrap();
+        }
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        answered(&mut client).await;
+
+        // Nobody waits for a body that is out of all proportion.
+        client.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+        answered(&mut client).await;
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "it is hung up on");
+        stop.cancel();
+        serving.await.unwrap();
+    }
+
+    async fn answered(client: &mut TcpStream) {
+        let mut said = Vec::new();
+        while !said.ends_with(b"answered") {
+            let mut more = [0; 512];
+            let length = client.read(&mut more).await.unwrap();
+            assert!(length > 0, "hung up after {}", String::from_utf8_lossy(&said));
+            said.extend_from_slice(&more[..length]);
+        }
+    }
+
     #[derive(Clone)]
     struct Answering<F>(F);
 
@@ -184,7 +238,7 @@ mod tests {
         Answering(answer)
     }
 
-    impl<F: Fn() -> Response<Full<Bytes>>> Service<Request<Incoming>> for Answering<F> {
+    impl<F: Fn() -> Response<Full<Bytes>>> Service<Request<RequestBody>> for Answering<F> {
         type Response = Response<Full<Bytes>>;
         type Error = Infallible;
         type Future = std::future::Ready<Result<Response<Full<Bytes>>, Infallible>>;
@@ -193,7 +247,7 @@ mod tests {
             std::task::Poll::Ready(Ok(()))
         }
 
-        fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
             std::future::ready(Ok((self.0)()))
         }
     }

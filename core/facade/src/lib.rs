@@ -20,6 +20,7 @@ mod listen;
 mod logs;
 mod metrics;
 mod named_sets;
+mod request_body;
 mod section;
 mod span;
 mod trusted;
@@ -35,5 +36,6 @@ pub use listen::{ClientName, Connection, Listen, ListenError, Listener, Peer, Tl
 pub use logs::{LogLine, LogLines, LogTap};
 pub use metrics::{Format as MetricsFormat, Metrics};
 pub use named_sets::{Asker, NamedSet, NamedSetSource, NamedSets};
+pub use request_body::RequestBody;
 pub use section::{ConfigError, Section, from_section, to_section};
 pub use span::Span;

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
+use switchboard_facade::RequestBody as FromClient;
 use tokio::time::Instant;
 
 use super::BodyError;
@@ -17,7 +17,7 @@ pub(crate) struct Upload(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    incoming: Incoming,
+    incoming: FromClient,
     /// What was read, from the beginning; None: too much of it to keep.
     kept: Option<Vec<Part>>,
     room: usize,
@@ -46,7 +46,7 @@ pub(crate) enum Fault {
 
 impl Upload {
     /// `room`: bytes that are kept for another try. `limit`: bytes at most.
-    pub(crate) fn new(incoming: Incoming, room: usize, limit: u64) -> Arc<Upload> {
+    pub(crate) fn new(incoming: FromClient, room: usize, limit: u64) -> Arc<Upload> {
         // What says at once that it will not fit is not begun.
         let fits = incoming.size_hint().lower() <= room as u64;
         Arc::new(Upload(Mutex::new(State {

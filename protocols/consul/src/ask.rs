@@ -8,11 +8,10 @@ use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use regex::Regex;
 use serde::de::DeserializeOwned;
-use switchboard_facade::{Limits, Peer};
+use switchboard_facade::{Limits, Peer, RequestBody};
 use switchboard_model::Name;
 use switchboard_registry::Caller;
 
@@ -35,7 +34,7 @@ pub(crate) struct Ask {
     pub(crate) node: Option<Name>,
     pub(crate) consistency: Consistency,
     query: Vec<(String, String)>,
-    body: Incoming,
+    body: RequestBody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +64,11 @@ pub(crate) struct Blocking {
 }
 
 impl Ask {
-    pub(crate) fn new(request: Request<Incoming>, node: Option<Name>, rest: String) -> Result<Ask, Refusal> {
+    pub(crate) fn new(
+        request: Request<RequestBody>,
+        node: Option<Name>,
+        rest: String,
+    ) -> Result<Ask, Refusal> {
         let (parts, body) = request.into_parts();
         let query = parse_query(parts.uri.query().unwrap_or_default()).ok_or_else(|| Refusal::failed(""))?;
         let mut ask = Ask {

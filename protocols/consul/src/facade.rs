@@ -33,10 +33,11 @@ use std::task::{Context as Task, Poll};
 
 use async_trait::async_trait;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, keep_running, serve_http};
+use switchboard_facade::{
+    Context, Facade, HttpMeters, Listener, Listening, Needs, RequestBody, keep_running, serve_http,
+};
 use switchboard_model::{Name, NodeKey, Revision};
 use switchboard_registry::plan::PutNode;
 use switchboard_registry::{Caller, Output};
@@ -230,7 +231,7 @@ fn failed(error: FilterError) -> Refusal {
 #[derive(Clone)]
 struct Front(Shared);
 
-impl Service<Request<Incoming>> for Front {
+impl Service<Request<RequestBody>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -239,7 +240,7 @@ impl Service<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let state = self.0.clone();
         Box::pin(async move {
             let pretty = request.uri().query().is_some_and(|query| {
@@ -257,7 +258,7 @@ impl Service<Request<Incoming>> for Front {
     }
 }
 
-async fn answer(state: Shared, request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn answer(state: Shared, request: Request<RequestBody>) -> Result<Answer, Refusal> {
     let path = request.uri().path().to_owned();
     match decode_path(&path) {
         Ok(_) => {}
@@ -369,7 +370,7 @@ fn cleaned(path: &str) -> Option<String> {
 }
 
 /// Where a client should have asked.
-fn moved(request: &Request<Incoming>, path: &str) -> Answer {
+fn moved(request: &Request<RequestBody>, path: &str) -> Answer {
     let mut location = path.to_owned();
     if let Some(query) = request.uri().query() {
         location = format!("{location}?{query}");

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use switchboard_facade::{Limits, Peer};
+use switchboard_facade::{Limits, Peer, RequestBody};
 use switchboard_model::Name;
 use switchboard_registry::Caller;
 
@@ -33,11 +32,11 @@ pub(crate) struct Ask {
     pub(crate) by_peer: bool,
     uri: Uri,
     headers: HeaderMap,
-    body: Incoming,
+    body: RequestBody,
 }
 
 impl Ask {
-    pub(crate) fn new(request: Request<Incoming>, place: &Place) -> Result<Ask, Refusal> {
+    pub(crate) fn new(request: Request<RequestBody>, place: &Place) -> Result<Ask, Refusal> {
         let (parts, body) = request.into_parts();
         let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let form = Form {

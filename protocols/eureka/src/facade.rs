@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, serve_http};
+use switchboard_facade::{Context, Facade, HttpMeters, Listener, Listening, Needs, RequestBody, serve_http};
 use switchboard_model::{Name, Rejection};
 use switchboard_registry::{Caller, InstanceView, View};
 use tower_service::Service;
@@ -162,7 +161,7 @@ impl State {
 #[derive(Clone)]
 struct Front(Shared);
 
-impl Service<Request<Incoming>> for Front {
+impl Service<Request<RequestBody>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -171,7 +170,7 @@ impl Service<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
         let uri = request.uri().clone();
         let Some(place) = routes::find(uri.path()) else {
             return Answering::at_once(Err(Refusal::missing()));

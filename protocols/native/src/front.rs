@@ -11,8 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, Request};
-use hyper::body::Incoming;
-use switchboard_facade::Peer;
+use switchboard_facade::{Peer, RequestBody};
 use switchboard_model::DEFAULT_NAMESPACE;
 use switchboard_registry::Renewed;
 use tower_service::Service;
@@ -33,7 +32,7 @@ impl Front {
         Front { state, router }
     }
 
-    fn at_once(&self, request: &Request<Incoming>) -> Option<Response> {
+    fn at_once(&self, request: &Request<RequestBody>) -> Option<Response> {
         if request.uri().query().is_some() {
             return None;
         }
@@ -47,13 +46,13 @@ impl Front {
         }
     }
 
-    fn look_up(&self, request: &Request<Incoming>, service: &str) -> Option<Response> {
+    fn look_up(&self, request: &Request<RequestBody>, service: &str) -> Option<Response> {
         let view = self.state.context.registry.view(&self.caller(request)).ok()?;
         let service = view.service(DEFAULT_NAMESPACE, service)?;
         Some(services::served(request.headers(), view.revision(), service))
     }
 
-    fn renew(&self, request: &Request<Incoming>, id: &str) -> Option<Response> {
+    fn renew(&self, request: &Request<RequestBody>, id: &str) -> Option<Response> {
         let registry = &self.state.context.registry;
         let view = registry.view(&self.caller(request)).ok()?;
         let lease = view.find_instance(DEFAULT_NAMESPACE, id, None, None).ok()?.instance.lease?;
@@ -63,7 +62,7 @@ impl Front {
         }
     }
 
-    fn caller(&self, request: &Request<Incoming>) -> switchboard_registry::Caller {
+    fn caller(&self, request: &Request<RequestBody>) -> switchboard_registry::Caller {
         caller(request.extensions().get::<Peer>())
     }
 }
@@ -74,7 +73,7 @@ fn plain(segment: &str) -> Option<&str> {
     sound.then_some(segment)
 }
 
-impl Service<Request<Incoming>> for Front {
+impl Service<Request<RequestBody>> for Front {
     type Response = Response;
     type Error = Infallible;
     type Future = Answering;
@@ -83,7 +82,7 @@ impl Service<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
         match self.at_once(&request) {
             Some(response) => Answering::AtOnce(Some(response)),
             None => Answering::Routed(Box::pin(self.router.call(request.map(Body::new)))),

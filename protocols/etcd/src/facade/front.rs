@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use switchboard_facade::RequestBody;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
@@ -35,7 +35,7 @@ impl Front {
     }
 }
 
-impl Service<Request<Incoming>> for Front {
+impl Service<Request<RequestBody>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answer;
@@ -44,7 +44,7 @@ impl Service<Request<Incoming>> for Front {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let (state, unread) = (self.state.clone(), self.state.unread.clone());
         let grpc = request
             .headers()
@@ -80,7 +80,7 @@ macro_rules! services {
     };
 }
 
-fn grpc_call(state: Shared, limit: usize, request: Request<Incoming>) -> Answer {
+fn grpc_call(state: Shared, limit: usize, request: Request<RequestBody>) -> Answer {
     services!(state, limit, request:
         "etcdserverpb.KV" => KvServer,
         "etcdserverpb.Watch" => WatchServer,

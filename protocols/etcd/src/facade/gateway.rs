@@ -4,14 +4,14 @@ mod call;
 mod refuse;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use switchboard_facade::RequestBody;
 use tonic::body::Body;
 
 use super::{Shared, plain};
 use call::Call;
 
 /// Where the services are, under `/v3/` and, for older clients, under `/v3beta/`.
-pub(super) async fn answer(state: Shared, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(state: Shared, request: Request<RequestBody>) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let under = ["/v3/", "/v3beta/"].iter().find_map(|prefix| path.strip_prefix(prefix));
     let mut response = match under {

@@ -6,6 +6,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::support::*;
+use crate::users::guarded;
 
 #[tokio::test]
 async fn probes_are_answered_as_etcd_answers_them() {
@@ -22,4 +23,13 @@ async fn probes_are_answered_as_etcd_answers_them() {
     assert_eq!(unknown.message().await.unwrap(), Some(told(ServingStatus::ServiceUnknown)));
     world.stop.cancel();
     assert!(known.message().await.is_err(), "it ends with the server");
+}
+
+/// Kubernetes has none to show.
+#[tokio::test]
+async fn probes_need_no_token() {
+    let world = guarded().await;
+    let probe = HealthCheckRequest { service: String::new() };
+    let told = HealthClient::new(world.channel.clone()).check(probe).await.unwrap().into_inner();
+    assert_eq!(told.status(), ServingStatus::Serving);
 }

@@ -9,11 +9,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Incoming;
 use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use switchboard_facade::Peer;
+use switchboard_facade::{Peer, RequestBody};
 use tonic::body::Body;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Code, Status};
@@ -29,7 +28,7 @@ pub(super) struct Call {
     pub(super) state: Shared,
     /// Whether it came with a method that is taken.
     pub(super) right: bool,
-    pub(super) request: Request<Incoming>,
+    pub(super) request: Request<RequestBody>,
 }
 
 type Served<T> = Result<tonic::Response<T>, Status>;
@@ -108,7 +107,7 @@ impl Call {
         lines(answers).await
     }
 
-    fn apart(self) -> (tonic::Request<()>, Incoming) {
+    fn apart(self) -> (tonic::Request<()>, RequestBody) {
         let (parts, body) = self.request.into_parts();
         let mut request = tonic::Request::new(());
         if let Some(peer) = parts.extensions.get::<Peer>() {
@@ -141,7 +140,7 @@ type Answers<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
 
 /// All of a body. One that is too long is heard to its end, or nearly, before that is said: clients read no answer while
 /// they write.
-async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Status> {
+async fn gather(mut body: RequestBody, limit: usize) -> Result<Bytes, Status> {
     let (most, mut length) = (text_limit(limit), 0_usize);
     let mut text = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -226,7 +225,7 @@ where
 
 /// The documents of a body, as they come. None of them is longer than `limit`.
 fn documents<T: DeserializeOwned + Send + 'static>(
-    body: Incoming,
+    body: RequestBody,
     limit: usize,
 ) -> impl Stream<Item = Result<T, Status>> + Send + 'static {
     let reading = Reading { body, limit, text: BytesMut::new(), ended: false };
@@ -241,7 +240,7 @@ fn documents<T: DeserializeOwned + Send + 'static>(
 }
 
 struct Reading {
-    body: Incoming,
+    body: RequestBody,
     limit: usize,
     text: BytesMut,
     ended: bool,
