@@ -77,13 +77,14 @@ impl Maintenance for Shared {
         Ok(Response::new(pb::StatusResponse {
             header: Some(self.header(view.revision())),
             version: VERSION.to_owned(),
-            db_size: size,
+            // Never nothing, which JSON would leave out.
+            db_size: size.max(1),
             leader: self.identity.member_id,
             raft_index: index,
             raft_term: TERM,
             raft_applied_index: index,
             errors: wrong,
-            db_size_in_use: size,
+            db_size_in_use: size.max(1),
             is_learner: false,
             storage_version: STORAGE_VERSION.to_owned(),
             db_size_quota: self.quota.to_wire(),
@@ -153,8 +154,9 @@ impl Maintenance for Shared {
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
         self.root(&client(&request))?;
         let pb::DowngradeRequest { action, version } = request.get_ref();
-        let is_version =
-            version.split('.').count() == 3 && version.split('.').all(|part| part.parse::<u32>().is_ok());
+        // A release, or a minor version.
+        let is_version = matches!(version.split('.').count(), 2 | 3)
+            && version.split('.').all(|part| part.parse::<u32>().is_ok());
         Err(match DowngradeAction::try_from(*action) {
             Ok(DowngradeAction::Cancel) => refusal::NO_DOWNGRADE,
             Ok(DowngradeAction::Validate | DowngradeAction::Enable) if is_version => {

@@ -111,3 +111,17 @@ async fn pages_beside_the_services() {
     assert_eq!(page("/readyz/none").await.0, StatusCode::NOT_FOUND);
     assert_eq!(page("/metrics").await.0, StatusCode::OK);
 }
+
+/// An empty store's size was left out, and `3.0` was no version.
+#[tokio::test]
+async fn what_etcds_own_tests_ask_of_maintenance_is_answered() {
+    let world = world().await;
+    let (_, said) = world.post("/v3/maintenance/status", "{}").await;
+    assert!(said["dbSize"].is_string() && said["dbSizeInUse"].is_string(), "{said}");
+    let text = async |version: &str| {
+        let body = serde_json::json!({ "action": 0, "version": version }).to_string();
+        world.post("/v3/maintenance/downgrade", &body).await.1["message"].clone()
+    };
+    assert_eq!(text("3.0").await, "etcdserver: invalid downgrade target version");
+    assert_eq!(text("3").await, "etcdserver: wrong downgrade target version format");
+}
