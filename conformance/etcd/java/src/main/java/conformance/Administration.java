@@ -26,13 +26,17 @@ import java.util.List;
 
 /** Auth, WatchTokenExpire, Cluster, Maintenance and Ssl. */
 final class Administration {
-    static void run(String endpoint, String certificates) {
+    static void run(String endpoint) {
         Client client = Client.builder().endpoints(endpoint).build();
         check("cluster and maintenance", () -> cluster(client, endpoint));
+        client.close();
+    }
+
+    /** All of it on servers of its own. */
+    static void runAlone(String certificates) {
         check("users and roles", Administration::users);
         check("a token that ends: the client signs in again, its watches and keepalives go on", Administration::tokens);
         check("TLS, and a certificate of the client's as a user", () -> secure(Path.of(certificates)));
-        client.close();
     }
 
     private static void cluster(Client client, String endpoint) throws Exception {

@@ -16,7 +16,7 @@ import java.util.concurrent.TimeUnit;
 final class Check {
     /** Far longer than anything here takes, on any machine. */
     static final Duration PATIENCE = Duration.ofSeconds(60);
-    static boolean failed;
+    static volatile boolean failed;
 
     interface Body {
         void run() throws Exception;
