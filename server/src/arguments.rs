@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use switchboard_facade::Span;
 
@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Health(Health),
     /// Check, print or start a configuration
     Config(ConfigCommand),
+    /// Bring in what another registry has saved, into a data folder that nobody runs on
+    #[command(after_help = "Examples:\n  etcdctl snapshot save etcd.db\n  \
+        switchboard import etcd etcd.db --data-dir /var/lib/switchboard")]
+    Import(Import),
     /// Look for what could keep the registry from working, and say what to do about it
     #[command(after_help = "Examples:\n  switchboard doctor\n  \
         switchboard doctor --config /etc/switchboard/switchboard.toml --data-dir /var/lib/switchboard")]
@@ -411,6 +415,25 @@ pub(crate) enum ConfigWhat {
     Print(ConfigFlags),
     /// Print a commented file with every key and its default
     Example,
+}
+
+#[derive(Args)]
+pub(crate) struct Import {
+    /// Whose file it is
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) of: Foreign,
+    /// What `etcdctl snapshot save` wrote, or member/snap/db of an etcd that is stopped
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Foreign {
+    Etcd,
 }
 
 #[derive(Args)]

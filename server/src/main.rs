@@ -69,6 +69,7 @@ async fn perform(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::Watch(what) => command::watch(what, out).await,
         Command::Health(what) => command::health(what, out).await,
         Command::Config(what) => command::config(what.what, out),
+        Command::Import(what) => command::import(what, out).await,
         Command::Doctor(what) => command::doctor(what, out).await,
         Command::Completions { shell } => command::completions(shell, out),
         Command::Version { json } => command::version(json, out),

@@ -119,7 +119,7 @@ impl Server {
     }
 }
 
-async fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
+pub(crate) async fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
     let plug = config.engine;
     let section = crate::config::table(&config.effective, plug.name);
     let folder: PathBuf = config.data_dir.clone();

@@ -72,7 +72,10 @@ const DRIVERS: &[Driver] = &[
     on_demand("etcd/rpcx", Tool::GoTest, "rpcx/store.tests"),
     always("etcd/snapshot", Tool::Python, "snapshot.py"),
     on_demand("etcd/common", Tool::Python, "common/run.py"),
+    on_demand("etcd/robustness", Tool::Go, "robustness/driver"),
     on_demand("etcd/integration", Tool::Python, "integration/run.py"),
+    on_demand("etcd/kubernetes", Tool::Python, "kubernetes/run.py"),
+    on_demand("etcd/kube-storage", Tool::Python, "kube-storage/run.py"),
     always("gateway/scenario", Tool::Python, "scenario.py"),
     always("gateway/hostile", Tool::Python, "hostile.py"),
     always("consul/scenario", Tool::Python, "scenario.py"),
@@ -146,7 +149,8 @@ fn run_driver(
     let log = scratch.join(format!("{}.log", driver.name.replace('/', "-")));
     let server = Server::start(binary, &scratch, &log)?;
     let urls: Vec<_> = server.urls().collect();
-    let limit = if extent.full { LIMIT_FULL } else { LIMIT };
+    // What does not run every time may also have to build something large first.
+    let limit = if extent.full || driver.only_full { LIMIT_FULL } else { LIMIT };
     let run = if driver.tool == Tool::GoTest {
         let place = gotest::Place { scratch: &scratch, binary, urls: &urls, limit, whole: extent.whole };
         gotest::run(&folder.join(driver.program), &place)

@@ -23,6 +23,7 @@ mod named_sets;
 mod request_body;
 mod section;
 mod span;
+mod trusted;
 
 pub use background::keep_running;
 pub use connections::{ConnectionMeters, Reception, serve_connections};

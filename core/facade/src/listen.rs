@@ -16,6 +16,7 @@ use x509_cert::der::{Decode, Tag, Tagged};
 
 use crate::certificate::{self, Shown, Unusable};
 use crate::facade::Listening;
+use crate::trusted::AlsoThemselves;
 
 /// Where to listen, and how protected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,13 +187,15 @@ fn server_config(protocol: &str, tls: &Tls) -> Result<rustls::ServerConfig, List
         None => builder.with_no_client_auth(),
         Some(file) => {
             let mut roots = rustls::RootCertStore::empty();
-            for certificate in certificate::chain(file).map_err(unusable)? {
-                roots.add(certificate).map_err(|e| bad(file, e.to_string()))?;
+            let trusted = certificate::chain(file).map_err(unusable)?;
+            for certificate in &trusted {
+                roots.add(certificate.clone()).map_err(|e| bad(file, e.to_string()))?;
             }
             let verifier =
                 rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = if tls.client_optional { verifier.allow_unauthenticated() } else { verifier };
-            builder.with_client_cert_verifier(verifier.build().map_err(|e| bad(file, e.to_string()))?)
+            let signed = verifier.build().map_err(|e| bad(file, e.to_string()))?;
+            builder.with_client_cert_verifier(Arc::new(AlsoThemselves { signed, trusted }))
         }
     };
     Ok(builder.with_cert_resolver(Arc::new(shown)))

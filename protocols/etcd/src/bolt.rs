@@ -1,18 +1,23 @@
-//! Files of bbolt, which etcd keeps its data in and gives as snapshots: written in one go, in order, a page at a time.
+//! Files of bbolt, which etcd keeps its data in and gives as snapshots: written in one go, in order, a page at a time, and
+//! read again.
 //!
 //! A file is pages of 4,096 bytes. The first two say where the tree of buckets begins; a bucket is a tree of its own, of leaves
 //! with keys and values and of branches above them; the last page says that none is free. Numbers are as processors have
 //! them on which etcd runs: the least byte first. See bbolt's `internal/common`.
 
 mod node;
+mod read;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use self::node::Node;
+pub(crate) use self::read::Reader;
 use self::tree::Tree;
 
 pub(crate) const PAGE: usize = 4096;
+const MAGIC: u32 = 0xED0C_DAED;
+const VERSION: u32 = 2;
 
 /// Whoever is told has heard enough.
 #[derive(Debug)]
@@ -67,28 +72,26 @@ impl Layout {
     /// The same buckets again.
     pub(crate) fn write(&self, buckets: &Buckets<'_>, out: &mut dyn FnMut(&[u8]) -> Told) -> Told {
         for page in 0..2 {
-            out(&self.head(page))?;
+            out(&head(page, self.root, self.free, self.pages))?;
         }
         lay(buckets, out).map(|_| ())
     }
+}
 
-    /// Both say the same; the one with the higher transaction counts.
-    fn head(&self, page: u64) -> Vec<u8> {
-        const MAGIC: u32 = 0xED0C_DAED;
-        const VERSION: u32 = 2;
-        const FLAGS: u32 = 0;
-        const SEQUENCE: u64 = 0;
-        let mut head = Vec::with_capacity(PAGE);
-        for part in [MAGIC, VERSION, PAGE as u32, FLAGS] {
-            head.extend_from_slice(&part.to_le_bytes());
-        }
-        for part in [self.root, SEQUENCE, self.free, self.pages, page] {
-            head.extend_from_slice(&part.to_le_bytes());
-        }
-        let sum = fnv(&head);
-        head.extend_from_slice(&sum.to_le_bytes());
-        node::page(page, node::HEAD, 0, &head)
+/// The first page, or the second. Both say the same; the one with the higher transaction counts.
+pub(crate) fn head(page: u64, root: u64, free: u64, pages: u64) -> Vec<u8> {
+    const FLAGS: u32 = 0;
+    const SEQUENCE: u64 = 0;
+    let mut head = Vec::with_capacity(PAGE);
+    for part in [MAGIC, VERSION, PAGE as u32, FLAGS] {
+        head.extend_from_slice(&part.to_le_bytes());
     }
+    for part in [root, SEQUENCE, free, pages, page] {
+        head.extend_from_slice(&part.to_le_bytes());
+    }
+    let sum = fnv(&head);
+    head.extend_from_slice(&sum.to_le_bytes());
+    node::page(page, node::HEAD, 0, &head)
 }
 
 fn lay(buckets: &Buckets<'_>, out: &mut dyn FnMut(&[u8]) -> Told) -> Result<Layout, Stopped> {

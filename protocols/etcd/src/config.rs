@@ -28,6 +28,8 @@ pub struct Config {
     pub auth_token_ttl: Span,
     /// How hard passwords are hashed; one more is twice as long.
     pub bcrypt_cost: u32,
+    /// Operations of a transaction.
+    pub max_txn_ops: usize,
     /// How long after a lease has ended a keepalive still brings it back, with the instances under it.
     pub revive_within: Span,
     /// Answers that wait for their clients to read them, before further ones wait to be made.
@@ -50,6 +52,9 @@ pub struct Prefix {
     pub namespace: String,
 }
 
+/// A transaction is planned in one go.
+const MOST_TXN_OPS: usize = 10_000;
+
 fn default_namespace() -> String {
     DEFAULT_NAMESPACE.to_owned()
 }
@@ -67,6 +72,7 @@ impl Default for Config {
             auth_token: "simple".to_owned(),
             auth_token_ttl: Span::seconds(300),
             bcrypt_cost: 10,
+            max_txn_ops: 128,
             revive_within: Span::seconds(0),
             unread_bytes: 512 * 1024 * 1024,
             quota_bytes: 2 * 1024 * 1024 * 1024,
@@ -89,6 +95,13 @@ impl Config {
         if !(4..=31).contains(&self.bcrypt_cost) {
             let why = format!("{} is no cost of bcrypt: choose one from 4 to 31", self.bcrypt_cost);
             return Err(ConfigError { key: "etcd.bcrypt_cost".to_owned(), why });
+        }
+        if !(1..=MOST_TXN_OPS).contains(&self.max_txn_ops) {
+            let why = format!(
+                "a transaction of {} operations is none, or would keep all others waiting: choose from 1 to {MOST_TXN_OPS}",
+                self.max_txn_ops
+            );
+            return Err(ConfigError { key: "etcd.max_txn_ops".to_owned(), why });
         }
         Ok(())
     }
@@ -138,6 +151,8 @@ auth_token = "simple"
 auth_token_ttl = "5m"
 # How hard passwords are hashed, from 4 to 31; one more takes twice as long.
 bcrypt_cost = 10
+# Operations that a transaction has at most, as etcd's `--max-txn-ops`.
+max_txn_ops = 128
 # How long after a lease has ended a keepalive still brings it back, with the instances under it, though not with
 # ordinary keys. "0s": never, as with etcd.
 revive_within = "0s"

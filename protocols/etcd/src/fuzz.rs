@@ -15,9 +15,11 @@ use switchboard_model::Name;
 use switchboard_registry::{Intent, Now, ServiceTime, Snapshot};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::bolt::{self, PAGE, Reader};
 use crate::facade::authority::Readable;
 use crate::lens::accounts::{Guard, Role, User};
 use crate::lens::projection::{Projection, Projections};
+use crate::lens::restored::Restored;
 use crate::lens::value::{Described, Form};
 use crate::plan::apply::{Apply, Pasts};
 use crate::plan::check;
@@ -44,7 +46,7 @@ fn planned(request: Request) {
         Request::RequestRange(request) => check::range(request),
         Request::RequestPut(request) => check::put(request),
         Request::RequestDeleteRange(request) => check::delete(request),
-        Request::RequestTxn(request) => check::txn(request),
+        Request::RequestTxn(request) => check::txn(request, 128),
     };
     if checked.is_err() {
         return;
@@ -183,4 +185,22 @@ impl AsyncRead for Pieces<'_> {
         self.said = later;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Pages behind heads that are good, so that they are looked at.
+#[test]
+fn file() {
+    check!().for_each(|pages: &[u8]| {
+        let count = pages.len().div_ceil(PAGE) as u64 + 2;
+        let mut file = [bolt::head(0, 2, 3, count), bolt::head(1, 2, 3, count), pages.to_vec()].concat();
+        file.resize(file.len().next_multiple_of(PAGE), 0);
+        let Ok(mut reader) = Reader::open(std::io::Cursor::new(file)) else { panic!("the heads are good") };
+        let mut restored = Restored::default();
+        for bucket in Restored::BUCKETS {
+            let _ = reader.bucket(bucket.as_bytes(), &mut |key, value| {
+                let _ = restored.hear(bucket, key, value);
+                Ok(())
+            });
+        }
+    });
 }

@@ -6,6 +6,7 @@ pub(crate) mod event;
 pub(crate) mod keys;
 pub(crate) mod projection;
 pub(crate) mod range;
+pub(crate) mod restored;
 pub(crate) mod snapshot;
 pub(crate) mod value;
 

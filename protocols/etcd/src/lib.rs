@@ -12,6 +12,7 @@ mod config;
 mod facade;
 #[cfg(test)]
 mod fuzz;
+mod import;
 mod lens;
 mod plan;
 mod refusal;
@@ -20,6 +21,7 @@ mod wire;
 use switchboard_facade::{Plug, from_section, to_section};
 
 pub use config::{Config, Prefix};
+pub use import::{Imported, import};
 pub use lens::value::Form;
 /// The generated messages and clients, for tests that speak gRPC.
 pub use wire::{authpb, etcdserverpb, mvccpb, v3electionpb, v3lockpb};

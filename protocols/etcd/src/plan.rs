@@ -2,6 +2,7 @@
 
 pub(crate) mod administer;
 pub(crate) mod apply;
+pub(crate) mod bring;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod cost;

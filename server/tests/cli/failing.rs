@@ -40,6 +40,20 @@ fn a_data_folder_that_is_in_use_is_left_alone() {
 }
 
 #[test]
+fn what_cannot_be_imported_is_named_and_changes_nothing() {
+    let served = Served::start();
+    let file = served.folder.path().join("no.db");
+    std::fs::write(&file, [7; 100_000]).unwrap();
+    let said = run_in(served.folder.path(), &["import", "etcd", "no.db"]).expect(1);
+    said.err_says(&["switchboard.redb is in use", "--data-dir DIR"]);
+    let folder = served.stop();
+    let said = run_in(folder.path(), &["import", "etcd", "no.db"]).expect(1);
+    said.err_says(&["no.db cannot be imported", "it is no file of etcd's"]);
+    let said = run_in(folder.path(), &["import", "etcd", "none.db"]).expect(1);
+    said.err_says(&["none.db cannot be imported", "No such file"]);
+}
+
+#[test]
 fn a_data_folder_of_a_newer_version_is_left_alone() {
     let folder = Served::start().stop();
     let file = folder.path().join("switchboard-data/switchboard.redb");

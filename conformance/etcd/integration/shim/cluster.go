@@ -40,7 +40,7 @@ var (
 	TestTLSInfoExpiredIP         = pair("./fixtures-expired/server-ip", "./fixtures-expired/ca.crt")
 	TestTLSInfoWithSpecificUsage = usages()
 
-	DefaultTokenJWT = "jwt"
+	DefaultTokenJWT = fmt.Sprintf("jwt,pub-key=%s,priv-key=%s,sign-method=RS256,ttl=2s", TestTLSInfo.CertFile, TestTLSInfo.KeyFile)
 )
 
 func pair(name, ca string) transport.TLSInfo {

@@ -43,16 +43,16 @@ func newProcess(t testutil.TB, cfg *ClusterConfig) *process {
 func ours(t testutil.TB, p *process, cfg *ClusterConfig) []string {
 	words := []string{"serve", "--data-dir", p.data, "--only", "etcd", "--listen", "etcd=" + p.address, "--set", "etcd.bcrypt_cost=4"}
 	if cfg.MaxTxnOps != 0 {
-		leaveOut(t, "how many operations a transaction may have is no setting here")
+		words = append(words, "--set", fmt.Sprintf("etcd.max_txn_ops=%d", cfg.MaxTxnOps))
 	}
 	if cfg.MaxRequestBytes != 0 && cfg.MaxRequestBytes != 1.5*1024*1024 {
 		leaveOut(t, "how long a request may be is no setting here")
 	}
 	if cfg.QuotaBackendBytes != 0 {
-		leaveOut(t, "there is no bound of the database's size here")
+		words = append(words, "--set", fmt.Sprintf("etcd.quota_bytes=%d", cfg.QuotaBackendBytes))
 	}
-	if cfg.AuthToken != "" && cfg.AuthToken != "simple" {
-		leaveOut(t, "tokens are of the simple kind here")
+	if cfg.AuthToken != "" {
+		words = append(words, "--set", "etcd.auth_token="+cfg.AuthToken)
 	}
 	words = append(words, "--set", fmt.Sprintf("etcd.progress_interval=%dms", progress(cfg).Milliseconds()))
 	if tls := cfg.ClientTLS; tls != nil {
@@ -89,7 +89,7 @@ func theirs(t testutil.TB, p *process, cfg *ClusterConfig) []string {
 	set("max-request-bytes", cfg.MaxRequestBytes, cfg.MaxRequestBytes != 0)
 	set("quota-backend-bytes", cfg.QuotaBackendBytes, cfg.QuotaBackendBytes != 0)
 	set("snapshot-count", cfg.SnapshotCount, cfg.SnapshotCount != 0)
-	set("auth-token", cfg.AuthToken, cfg.AuthToken != "" && cfg.AuthToken != "jwt")
+	set("auth-token", cfg.AuthToken, cfg.AuthToken != "")
 	set("watch-progress-notify-interval", progress(cfg), true)
 	set("grpc-keepalive-min-time", cfg.GRPCKeepAliveMinTime, cfg.GRPCKeepAliveMinTime != 0)
 	if tls := cfg.ClientTLS; tls != nil {

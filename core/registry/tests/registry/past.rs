@@ -42,6 +42,25 @@ async fn every_revision_reads_as_it_was() {
 }
 
 #[tokio::test]
+async fn commits_are_read_page_by_page_and_nobody_waits_for_one() {
+    let world = world().await;
+    for i in 0..1500 {
+        world.submit(put("k", &i.to_string())).await;
+    }
+    world.registry.compact(&caller(), Revision(5)).await.unwrap();
+    let (mut cursor, mut pages) = (Revision(5), 0);
+    loop {
+        let page = world.registry.commits(&caller(), cursor).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.iter().map(|commit| commit.revision.0).eq(cursor.0 + 1..=last.revision.0));
+        (cursor, pages) = (last.revision, pages + 1);
+    }
+    assert_eq!((cursor, pages), (Revision(1500), 2));
+    let gone = world.registry.commits(&caller(), Revision(4)).await.unwrap_err();
+    assert_eq!(gone, Rejection::Compacted { wanted: Revision(4), floor: Revision(5) });
+}
+
+#[tokio::test]
 async fn what_was_compacted_is_said_and_the_rest_still_reads() {
     let world = world().await;
     for i in 0..10 {

@@ -6,8 +6,8 @@ pub(super) const HEAD: u16 = 0x04;
 pub(super) const FREE: u16 = 0x10;
 
 /// Before the elements of a page, and of each element.
-const HEADER: usize = 16;
-const ELEMENT: usize = 16;
+pub(super) const HEADER: usize = 16;
+pub(super) const ELEMENT: usize = 16;
 
 /// What a page will hold: elements, and behind them their keys and values.
 #[derive(Debug, Default)]

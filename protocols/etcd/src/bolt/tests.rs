@@ -4,12 +4,12 @@ use super::*;
 
 type Row = (Vec<u8>, Vec<u8>);
 
-struct Reader<'a> {
+struct Looked<'a> {
     file: &'a [u8],
     seen: Vec<bool>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Looked<'a> {
     fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
         let mut number = [0; 8];
         number[..N].copy_from_slice(&bytes[at..at + N]);
@@ -57,12 +57,12 @@ impl<'a> Reader<'a> {
 /// The rows of each bucket.
 fn read(file: &[u8]) -> Vec<(String, Vec<Row>)> {
     assert_eq!(file.len() % PAGE, 0);
-    let mut reader = Reader { file, seen: vec![false; file.len() / PAGE] };
+    let mut reader = Looked { file, seen: vec![false; file.len() / PAGE] };
     let heads = [0, 1].map(|id| {
         let (kind, _, page) = reader.page(id);
         assert_eq!(kind, u64::from(node::HEAD));
-        assert_eq!(Reader::number::<8>(page, 16 + 56), fnv(&page[16..16 + 56]), "its sum");
-        [32, 48, 56].map(|at| Reader::number::<8>(page, at))
+        assert_eq!(Looked::number::<8>(page, 16 + 56), fnv(&page[16..16 + 56]), "its sum");
+        [32, 48, 56].map(|at| Looked::number::<8>(page, at))
     });
     assert_eq!(heads[0], heads[1]);
     let [root, free, pages] = heads[0];
@@ -74,7 +74,7 @@ fn read(file: &[u8]) -> Vec<(String, Vec<Row>)> {
     let found = buckets.into_iter().map(|(flags, name, value)| {
         assert_eq!(flags, 1, "it is a bucket");
         let mut rows = Vec::new();
-        match Reader::number::<8>(&value, 0) {
+        match Looked::number::<8>(&value, 0) {
             0 => assert_eq!(value[16..], node::header(0, node::LEAF, 0, 0)),
             first => reader.rows(first, &mut rows),
         }
@@ -130,7 +130,19 @@ fn what_is_written_is_read_again_however_much_it_is() {
         let rows: Vec<Row> = (0..count).map(row).collect();
         let buckets = [("a", rows.clone()), ("b", Vec::new()), ("c", rows)];
         let wanted: Vec<_> = buckets.iter().map(|(name, rows)| ((*name).to_owned(), rows.clone())).collect();
-        assert!(read(&written(&buckets)) == wanted, "{count} of {key} and {value}");
+        let file = written(&buckets);
+        assert!(read(&file) == wanted, "{count} of {key} and {value}");
+        let mut reader = super::Reader::open(std::io::Cursor::new(&file)).unwrap();
+        for (name, rows) in &wanted {
+            let mut found = Vec::new();
+            let mut hear = |key: &[u8], value: &[u8]| {
+                found.push((key.to_vec(), value.to_vec()));
+                Ok(())
+            };
+            assert!(reader.bucket(name.as_bytes(), &mut hear).unwrap());
+            assert!(found == *rows, "{count} of {key} and {value}");
+        }
+        assert!(!reader.bucket(b"none", &mut |_, _| Ok(())).unwrap());
     }
 }
 
@@ -145,4 +157,34 @@ fn nothing_more_is_made_for_who_has_heard_enough() {
         if pages < 10 { Ok(()) } else { Err(Stopped) }
     });
     assert!(told.is_err() && pages == 10);
+}
+
+/// A head that was not written to its end, a page that is its own beginning, and numbers of pages that are not there.
+#[test]
+fn what_is_broken_is_refused_and_said_so() {
+    let rows: Vec<Row> = (0..600_u32).map(|i| (i.to_be_bytes().to_vec(), vec![0; 100])).collect();
+    let file = written(&[("a", rows)]);
+    let whole = |file: &[u8]| {
+        let mut count = 0;
+        let mut reader = super::Reader::open(std::io::Cursor::new(file))?;
+        reader.bucket(b"a", &mut |_, _| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok::<usize, std::io::Error>(count)
+    };
+    assert_eq!(whole(&file).unwrap(), 600);
+    for broken in [&[20][..], &[PAGE + 20], &[20, PAGE + 20]] {
+        let mut file = file.clone();
+        broken.iter().for_each(|at| file[*at] ^= 1);
+        assert_eq!(whole(&file).ok(), (broken.len() < 2).then_some(600), "one head is enough");
+    }
+    assert!(whole(&file[..file.len() - PAGE]).is_err());
+    assert!(whole(b"").is_err() && whole(&[0; 100_000]).is_err());
+    // Wherever one bit is another, it is read or refused, and never without end.
+    for at in (2 * PAGE..file.len()).step_by(61) {
+        let mut file = file.clone();
+        file[at] ^= 0x10;
+        let _ = whole(&file);
+    }
 }

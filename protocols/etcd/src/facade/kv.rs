@@ -116,7 +116,7 @@ impl State {
         client: &Client,
         request: pb::TxnRequest,
     ) -> Result<pb::TxnResponse, Refusal> {
-        check::txn(&request)?;
+        check::txn(&request, self.config.max_txn_ops)?;
         match self.apply(client, Op::RequestTxn(request)).await? {
             Done::ResponseTxn(response) => Ok(response),
             other => Err(mixed_up(&other)),

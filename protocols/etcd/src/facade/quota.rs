@@ -18,9 +18,9 @@ use super::{Shared, State};
 use crate::lens::{entry_key, keyspace};
 
 /// Between two looks that nobody asked for.
-const LOOK: Duration = Duration::from_millis(500);
-/// Commits that are surely still in memory.
-const NEAR: u64 = 8192;
+const LOOK: Duration = Duration::from_millis(250);
+/// Commits of history that are counted at a start. What was before them is soon compacted, and does not hold up whoever asks.
+const PAST: u64 = 1_000_000;
 /// Pieces in which it is remembered when what was replaced; with more, neighbours are told apart no longer.
 const PIECES: usize = 4096;
 /// Of a version, beside its key and its value: what says when it was, and how it is found.
@@ -135,7 +135,9 @@ impl Account {
         caller: &Caller,
         mut cursor: Revision,
     ) -> Result<(), Rejection> {
-        while registry.head().0.saturating_sub(cursor.0) > NEAR {
+        // As long as they are surely in memory they are read from there.
+        let near = u64::try_from(registry.options().bounds.ring / 4 * 3).unwrap_or(u64::MAX);
+        while registry.head().0.saturating_sub(cursor.0) > near {
             let page = registry.commits(caller, cursor).await?;
             let Some(last) = page.last() else { break };
             cursor = last.revision;
@@ -185,6 +187,7 @@ impl Account {
             alive = alive.saturating_add(size(entry));
             keys = keys.saturating_add(1);
         }
+        let floor = floor.max(Revision(view.revision().0.saturating_sub(PAST)));
         let replaced = VecDeque::new();
         *self = Account { cursor: Some(floor), counted: view.revision(), alive, keys, replaced };
         Ok(floor)

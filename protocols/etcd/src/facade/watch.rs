@@ -172,6 +172,7 @@ impl Serving {
             range,
             feed,
             start: request.start_revision,
+            compacted: compact_revision,
             without_puts: filtered(FilterType::Noput),
             without_deletes: filtered(FilterType::Nodelete),
             prev_kv: request.prev_kv,

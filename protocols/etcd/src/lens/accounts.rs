@@ -63,7 +63,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// As it is until somebody changes something.
-    const FIRST: Guard = Guard { enabled: false, revision: 1 };
+    pub(crate) const FIRST: Guard = Guard { enabled: false, revision: 1 };
     /// A record that cannot be read guards everything from everyone.
     const SHUT: Guard = Guard { enabled: true, revision: u64::MAX };
 }

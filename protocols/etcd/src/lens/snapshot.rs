@@ -16,32 +16,32 @@ use crate::wire::authpb::{Permission, UserAddOptions};
 
 /// A lease, as etcd keeps it.
 #[derive(Clone, PartialEq, Message)]
-struct Lease {
+pub(super) struct Lease {
     #[prost(int64, tag = "1")]
-    id: i64,
+    pub(super) id: i64,
     /// In seconds.
     #[prost(int64, tag = "2")]
-    ttl: i64,
+    pub(super) ttl: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct User {
+pub(super) struct User {
     #[prost(bytes = "vec", tag = "1")]
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     #[prost(bytes = "bytes", tag = "2")]
-    password: bytes::Bytes,
+    pub(super) password: bytes::Bytes,
     #[prost(string, repeated, tag = "3")]
-    roles: Vec<String>,
+    pub(super) roles: Vec<String>,
     #[prost(message, optional, tag = "4")]
-    options: Option<UserAddOptions>,
+    pub(super) options: Option<UserAddOptions>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Role {
+pub(super) struct Role {
     #[prost(bytes = "vec", tag = "1")]
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     #[prost(message, repeated, tag = "2")]
-    permissions: Vec<Permission>,
+    pub(super) permissions: Vec<Permission>,
 }
 
 /// Who is written down, and which version of etcd it is as.

@@ -13,8 +13,6 @@ use crate::wire::etcdserverpb::range_request::{SortOrder, SortTarget};
 use crate::wire::etcdserverpb::request_op::Request;
 use crate::wire::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
 
-/// Operations in a transaction, and comparisons; a nested one has what its parent left over.
-const MAX_OPS: usize = 128;
 /// Nesting deeper than this is refused by the decoder before it gets here; one operation a level would allow more.
 const MAX_DEPTH: usize = 64;
 
@@ -52,8 +50,9 @@ pub(crate) fn delete(request: &DeleteRangeRequest) -> Checked {
     size(request)
 }
 
-pub(crate) fn txn(request: &TxnRequest) -> Checked {
-    level(request, MAX_OPS, 0)?;
+/// `most`: operations in a transaction, and comparisons; a nested one has what its parent left over.
+pub(crate) fn txn(request: &TxnRequest, most: usize) -> Checked {
+    level(request, most, 0)?;
     for branch in [&request.success, &request.failure] {
         Touches::of(branch)?;
     }
@@ -146,7 +145,7 @@ mod tests {
 
     fn check(success: Vec<RequestOp>, expected: Checked) {
         let request = TxnRequest { compare: vec![], success, failure: vec![] };
-        assert_eq!(txn(&request), expected, "{request:?}");
+        assert_eq!(txn(&request, 128), expected, "{request:?}");
     }
 
     #[test]

@@ -84,6 +84,23 @@ async fn every_version_that_can_be_read_counts_and_is_counted_the_same_after_a_r
 }
 
 #[tokio::test]
+async fn what_is_no_longer_in_memory_is_counted_from_history() {
+    let mut options = Options::default();
+    options.bounds.ring = 8;
+    let world = world_with("", options).await;
+    for i in 100..200 {
+        world.put(&i.to_string(), "").await;
+        world.put(&i.to_string(), "v").await;
+    }
+    let request = pb::DeleteRangeRequest { key: b("1"), range_end: b("15"), ..Default::default() };
+    assert_eq!(world.kv().delete_range(request).await.unwrap().into_inner().deleted, 50);
+    let (versions, marks) = (100 * (64 + 3) + 100 * (64 + 4), 50 * (64 + 3));
+    assert_eq!(world.size().await, versions + marks);
+    world.compact_all().await;
+    assert_eq!(world.size().await, 50 * (64 + 4));
+}
+
+#[tokio::test]
 async fn a_full_store_takes_what_makes_room_and_is_put_right_as_the_operators_guide_says() {
     let world = world_with(SMALL, Options::default()).await;
     world.grant(60).await;

@@ -60,6 +60,20 @@ async fn what_nests_too_deep_or_is_no_message_is_refused_in_etcds_words() {
     assert!(status.message().starts_with("grpc: error unmarshalling request: "), "{status:?}");
 }
 
+/// etcd has a setting for it, and those who need more have set it.
+#[tokio::test]
+async fn how_many_operations_a_transaction_has_is_a_setting() {
+    use pb::request_op::Request;
+    let world = world_with("max_txn_ops = 200", switchboard_registry::Options::default()).await;
+    let put = |key: usize| pb::RequestOp {
+        request: Some(Request::RequestPut(pb::PutRequest { key: b(&key.to_string()), ..Default::default() })),
+    };
+    let txn = |ops| pb::TxnRequest { success: (0..ops).map(put).collect(), ..Default::default() };
+    assert_eq!(world.kv().txn(txn(200)).await.unwrap().into_inner().responses.len(), 200);
+    let status = world.kv().txn(txn(201)).await.unwrap_err();
+    assert_eq!(status.message(), "etcdserver: too many operations in txn request");
+}
+
 #[tokio::test]
 async fn a_stream_that_is_never_read_holds_nobody_up() {
     let world = world().await;

@@ -1,11 +1,17 @@
-//! Snapshots as they are told. That etcd reads them is for `etcd/snapshot` to say.
+//! Snapshots as they are told and brought in again. That etcd reads them is for `etcd/snapshot` to say.
 
+use std::sync::Arc;
+
+use switchboard_engine_memory::Memory;
+use switchboard_facade::Section;
 use switchboard_protocol_etcd::etcdserverpb as pb;
 use switchboard_protocol_etcd::etcdserverpb::maintenance_client::MaintenanceClient;
+use switchboard_protocol_etcd::import;
+use switchboard_registry::{OpenGate, Options, Registry};
 use tonic::{Code, Status};
 
 use crate::support::*;
-use crate::users::{guarded, refused, with};
+use crate::users::{CHEAP, guarded, refused, with};
 
 const SUM: usize = 32;
 
@@ -52,6 +58,87 @@ async fn only_root_is_told() {
     refused(saved(&world, Some(&alice)).await, Code::PermissionDenied, "etcdserver: permission denied");
     let root = world.root().await;
     saved(&world, root.token.as_deref()).await.unwrap();
+}
+
+fn engine() -> (Arc<Memory>, Registry) {
+    let engine = Arc::new(Memory::new());
+    (engine.clone(), Registry::open(engine, Options::default(), Arc::new(OpenGate)))
+}
+
+#[tokio::test]
+async fn what_was_saved_is_brought_into_another_registry() {
+    let world = guarded().await;
+    let root = world.root().await.token.unwrap();
+    let alice = world.user("alice", &[("r", "s")], &[]).await;
+    let put = |key: &str, value: &str, lease: i64| {
+        let request = pb::PutRequest { key: b(key), value: b(value), lease, ..Default::default() };
+        let (mut kv, request) = (world.kv(), with(Some(&root), request));
+        async move { kv.put(request).await.unwrap() }
+    };
+    let lease = world.grant_as(Some(&root), 500).await;
+    put("r/1", "one", lease).await;
+    put("r/2", "gone", 0).await;
+    put("long", &"x".repeat(100_000), 0).await;
+    put("/services/web/1", "10.0.0.1:80", lease).await;
+    let delete = pb::DeleteRangeRequest { key: b("r/2"), ..Default::default() };
+    world.kv().delete_range(with(Some(&root), delete)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("saved.db");
+    std::fs::write(&file, saved(&world, Some(&root)).await.unwrap()).unwrap();
+    let (engine, registry) = engine();
+    registry.loaded().await.unwrap();
+    let imported = import(&registry, &Section::default(), &file).await.unwrap();
+    assert_eq!((imported.keys, imported.leases, imported.users, imported.roles), (3, 1, 2, 1));
+    assert!(imported.guarded);
+    let again = import(&registry, &Section::default(), &file).await.unwrap_err();
+    assert!(again.to_string().contains("--data-dir"), "{again}");
+    let other = open(CHEAP, Options::default(), engine).await;
+    // With the password of before, and what it permits.
+    let alices = other.auth().sign_in("alice").await;
+    let range = |token: &str, key: &str, end: &str| {
+        let request = pb::RangeRequest { key: b(key), range_end: b(end), ..Default::default() };
+        let (mut kv, request) = (other.kv(), with(Some(token), request));
+        async move { kv.range(request).await.map(|found| found.into_inner().kvs) }
+    };
+    let found = range(&alices, "r", "s").await.unwrap();
+    let found: Vec<_> = found.iter().map(|kv| (&kv.key[..], &kv.value[..], kv.lease)).collect();
+    assert_eq!(found, [(&b"r/1"[..], &b"one"[..], lease)]);
+    refused(range(&alices, "long", "").await, Code::PermissionDenied, "etcdserver: permission denied");
+    let root = other.root().await.token.unwrap();
+    assert_eq!(range(&root, "long", "").await.unwrap()[0].value.len(), 100_000);
+    let view = other.registry.view(&caller()).unwrap();
+    let web = view.service("default", "web").unwrap();
+    assert_eq!(web.instances().count(), 1, "what was an instance is one");
+    drop(alice);
+}
+
+#[tokio::test]
+async fn what_is_no_snapshot_is_refused_and_changes_nothing() {
+    let world = world().await;
+    world.put("a", "1").await;
+    let good = saved(&world, None).await.unwrap();
+    let mut changed = good.clone();
+    changed[9000] ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("saved.db");
+    for (bytes, why) in [
+        (&changed[..], "SHA-256"),
+        (&good[..good.len() - SUM - 1], "shorter than it says"),
+        (&b""[..], "no file of etcd's"),
+        (&[7; 70_000][..], "no file of etcd's"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let (_, registry) = engine();
+        registry.loaded().await.unwrap();
+        let refused = format!("{:#}", import(&registry, &Section::default(), &file).await.unwrap_err());
+        assert!(refused.contains(why) && refused.contains("saved.db"), "{refused}");
+        assert_eq!(registry.head().0, 0);
+    }
+    // The file that etcd itself has open has no sum behind it.
+    std::fs::write(&file, &good[..good.len() - SUM]).unwrap();
+    let (_, registry) = engine();
+    registry.loaded().await.unwrap();
+    assert_eq!(import(&registry, &Section::default(), &file).await.unwrap().keys, 1);
 }
 
 /// Whoever asks and goes leaves nobody working for it: others are told.

@@ -46,7 +46,7 @@ pub(crate) async fn world_with(settings: &str, options: Options) -> World {
     open(settings, options, Arc::new(Memory::new())).await
 }
 
-async fn open(settings: &str, options: Options, engine: Arc<Memory>) -> World {
+pub(crate) async fn open(settings: &str, options: Options, engine: Arc<Memory>) -> World {
     let registry = Registry::open(engine.clone(), options, Arc::new(OpenGate));
     registry.loaded().await.unwrap();
     let stop = Stop::new();

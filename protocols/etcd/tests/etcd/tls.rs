@@ -93,7 +93,13 @@ impl Secured {
 
     /// Whether it is answered at all.
     async fn lets_in(&self, shown: Option<(&Authority, &str)>) -> bool {
-        let Ok(mut stream) = self.connect(shown, "http/1.1").await else { return false };
+        self.lets_in_by(connector(&self.authority, shown, "http/1.1")).await
+    }
+
+    async fn lets_in_by(&self, connector: TlsConnector) -> bool {
+        let name = ServerName::IpAddress(self.address.ip().into());
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let Ok(mut stream) = connector.connect(name, stream).await else { return false };
         let asked = stream.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         let mut said = String::new();
         asked.is_ok() && stream.read_to_string(&mut said).await.is_ok() && said.starts_with("HTTP/1.1 200 ")
@@ -185,6 +191,27 @@ async fn a_renewed_certificate_is_shown_without_a_restart() {
     // Nobody is turned away while they are gone.
     std::fs::remove_file(secured.files.path().join("server.pem")).unwrap();
     assert_eq!(shown_by_it().await, *renewed.der());
+}
+
+/// Whoever had one self-signed certificate for everything, as etcd's guides make one, was turned away: it was an
+/// authority's, and no client's.
+#[tokio::test]
+async fn a_trusted_certificate_may_be_shown_itself() {
+    let secured = secured("").await;
+    let show = async |authority: &Authority| {
+        let roots = connector(&secured.authority, None, "http/1.1");
+        let mut config = (**roots.config()).clone();
+        let key = PrivateKeyDer::try_from(authority.0.key().serialize_der()).unwrap();
+        let shown = rustls::sign::CertifiedKey::from_der(
+            vec![authority.0.der().clone()],
+            key,
+            &rustls::crypto::ring::default_provider(),
+        );
+        config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown.unwrap()));
+        secured.lets_in_by(TlsConnector::from(Arc::new(config))).await
+    };
+    assert!(show(&secured.authority).await);
+    assert!(!show(&Authority::new()).await, "another one is a stranger's");
 }
 
 /// CVE-2026-73500: a connection that never shook hands was kept for as long as it liked.

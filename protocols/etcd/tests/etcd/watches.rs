@@ -73,6 +73,24 @@ async fn a_compacted_start_is_created_and_then_canceled() {
     assert_eq!(watches.told().await[0], "PUT a=2@4");
 }
 
+/// Kubernetes's storage test `TestWatch/WatchFromZero`: the event of the compacted revision itself came with what the key had
+/// been before, which etcd has forgotten by then.
+#[tokio::test]
+async fn the_compacted_revision_is_told_without_what_was_before() {
+    let world = world().await;
+    for value in ["1", "2", "3"] {
+        world.put("a", value).await;
+    }
+    world.kv().compact(pb::CompactionRequest { revision: 3, physical: true }).await.unwrap();
+    let mut watches = world.watches().await;
+    watches.create(pb::WatchCreateRequest { prev_kv: true, ..watch("a", "", 3) }).await;
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        heard.extend(watches.told().await);
+    }
+    assert_eq!(heard, ["PUT a=2@3", "PUT a=3@4<2"]);
+}
+
 #[tokio::test]
 async fn progress_is_told_when_all_is_told_and_not_before_the_future() {
     let world = world().await;

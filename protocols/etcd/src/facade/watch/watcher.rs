@@ -12,6 +12,7 @@ use super::{Counted, Gone, Out};
 use crate::facade::{Shared, State};
 use crate::lens::event::events;
 use crate::lens::range::KeyRange;
+use crate::lens::revision_to_wire;
 use crate::wire::MAX_MESSAGE;
 use crate::wire::etcdserverpb as pb;
 use crate::wire::mvccpb::Event;
@@ -30,6 +31,9 @@ pub(super) struct Watcher {
     pub(super) range: KeyRange,
     pub(super) feed: Feed,
     pub(super) start: i64,
+    /// What was compacted when it began. What keys were before that revision is not told: etcd has forgotten it, and
+    /// Kubernetes takes such an event for the sign that it came too late.
+    pub(super) compacted: i64,
     pub(super) without_puts: bool,
     pub(super) without_deletes: bool,
     pub(super) prev_kv: bool,
@@ -193,7 +197,7 @@ impl Watcher {
         events.retain(|event| {
             !(self.without_puts && event.r#type == put || self.without_deletes && event.r#type == delete)
         });
-        if !self.prev_kv {
+        if !self.prev_kv || revision_to_wire(changes.revision) <= self.compacted {
             events.iter_mut().for_each(|event| event.prev_kv = None);
         }
         events
