@@ -101,10 +101,16 @@ impl Redb {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tide_sender, tide) = watch::channel(Tide { head: meta.head, closed: false });
         let writer = Writer::new(file.clone(), meta, unsettled, tide_sender);
+        let failed = |what: &str, error: std::io::Error| {
+            StoreError::temporary(StoreErrorKind::Io, format!("cannot start {what}: {error}"))
+        };
+        // It drives nothing but the writer's own waiting.
+        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let clock = clock.map_err(|error| failed("a clock", error))?;
         let thread = std::thread::Builder::new()
             .name("redb-writer".into())
-            .spawn(move || writer.run(queue))
-            .map_err(|e| StoreError::temporary(StoreErrorKind::Io, format!("cannot start a thread: {e}")))?;
+            .spawn(move || writer.run(queue, &clock))
+            .map_err(|error| failed("a thread", error))?;
         Ok(Redb { file, cluster_id: meta.cluster_id, jobs, tide, thread: Mutex::new(Some(thread)) })
     }
 

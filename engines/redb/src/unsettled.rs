@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use bytes::Bytes;
 use redb::Table;
@@ -25,11 +26,13 @@ pub struct Patience {
     pub behind: usize,
     /// Records that are written at least, once they are: fewer would share too few pages.
     pub neighbours: usize,
+    /// How long nobody asked for anything before what waits is written for that.
+    pub idle: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { waiting: 16 << 20, behind: 64 << 20, neighbours: 256 }
+        Patience { waiting: 16 << 20, behind: 64 << 20, neighbours: 256, idle: Duration::from_secs(1) }
     }
 }
 
@@ -125,6 +128,11 @@ impl Unsettled {
         self.behind = if self.values.is_empty() { 0 } else { self.since };
         (self.passed, self.began, self.since) = (None, meta.head, 0);
         Ok(Meta { settled: settled.max(meta.settled), ..meta })
+    }
+
+    /// How long to wait for something to do before it is this. None: there is nothing to write.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        (!self.values.is_empty()).then_some(self.patience.idle)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

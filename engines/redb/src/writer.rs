@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_model::Revision;
 use switchboard_store::{CommitError, Plan, StoreError};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch;
@@ -62,8 +64,8 @@ impl Writer {
 
     /// Works until it is told to close or nobody is left to tell it anything. Whoever does not care for an answer
     /// any more does not get one.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(job) = queue.blocking_recv() {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>, clock: &Runtime) {
+        while let Some(job) = self.next(&mut queue, clock) {
             match job {
                 Job::Commit { batch, reply } => {
                     let _ = reply.send(self.commit(batch));
@@ -85,6 +87,22 @@ impl Writer {
         }
         if let Err(error) = self.file.close() {
             tracing::warn!(%error, "the store was not closed properly");
+        }
+    }
+
+    /// Writes what waits while nobody asks for anything, a piece at a time. None: nobody is left to ask.
+    fn next(&mut self, queue: &mut mpsc::Receiver<Job>, clock: &Runtime) -> Option<Job> {
+        let mut is_idle = false;
+        loop {
+            let idle = self.unsettled.idle().filter(|_| self.latch.is_none());
+            let Some(idle) = idle else { return queue.blocking_recv() };
+            let patience = if is_idle { Duration::ZERO } else { idle };
+            match clock.block_on(async { tokio::time::timeout(patience, queue.recv()).await }) {
+                Ok(job) => return job,
+                Err(_) => is_idle = true,
+            }
+            // If it fails, the next who writes is told.
+            let _ = self.settle();
         }
     }
 

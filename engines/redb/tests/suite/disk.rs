@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redb::StorageBackend;
@@ -73,7 +74,7 @@ impl Disk {
         let disk = self.clone();
         let opener = move |builder: &redb::Builder| builder.create_with_backend(disk.clone());
         // Some records are written with each commit, and some are not.
-        let patience = Patience { waiting: 700, behind: 8_000, neighbours: 2 };
+        let patience = Patience { waiting: 700, behind: 8_000, neighbours: 2, idle: Duration::MAX };
         let options = Options { cache_bytes: 1 << 20, patience, ..Options::default() };
         Redb::open_with("the disk", Arc::new(opener), options)
     }

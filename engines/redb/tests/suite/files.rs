@@ -1,5 +1,7 @@
 //! What is said about files that are in use, newer, foreign or missing.
 
+use std::time::Duration;
+
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use switchboard_engine_redb::{FILE_NAME, Options, Patience, Redb, inspect};
 use switchboard_model::Revision;
@@ -170,7 +172,7 @@ fn raw(dir: &std::path::Path) -> (u64, u64, u64) {
 #[tokio::test]
 async fn records_are_written_when_many_wait_and_at_a_clean_stop() {
     let dir = tempfile::tempdir().unwrap();
-    let patience = Patience { waiting: 3_000, behind: usize::MAX, neighbours: 3 };
+    let patience = Patience { waiting: 3_000, behind: usize::MAX, neighbours: 3, idle: Duration::MAX };
     let options = Options { patience, ..Options::default() };
     let mut engine = Redb::open(dir.path(), options.clone()).unwrap();
     let mut settled = Vec::new();
@@ -222,4 +224,25 @@ async fn a_file_of_the_first_format_is_read_and_written_on() {
     let engine = Redb::open(dir.path(), Options::default()).unwrap();
     assert_eq!(engine.load().await.unwrap().records.len(), 4);
     assert_eq!(engine.changes(Revision(2), 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn records_are_written_while_nobody_asks_for_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let patience = Patience { idle: Duration::from_millis(5), neighbours: 1, ..Patience::default() };
+    let options = Options { patience, ..Options::default() };
+    let mut revision = 0;
+    loop {
+        let engine = Redb::open(dir.path(), options.clone()).unwrap();
+        for key in 0..50 {
+            engine.commit(put(&format!("{key}"))).await[0].as_ref().unwrap();
+            revision += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Without closing it, which would write them as well.
+        drop(engine);
+        if raw(dir.path()) == (50, revision, revision) {
+            return;
+        }
+    }
 }
