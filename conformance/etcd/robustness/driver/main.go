@@ -68,6 +68,7 @@ func main() {
 			}
 		}
 	}
+	planted()
 	if failures > 0 {
 		os.Exit(1)
 	}
