@@ -39,13 +39,14 @@ pub fn inspect(dir: &Path, verify: bool) -> Result<Report, StoreError> {
     });
     let file = File::new(path.clone(), opener, Options { verify, ..Options::default() });
     let meta = file.open()?;
+    let unsettled = file.unsettled(meta)?;
     let records = file.with(|database| {
         fault::contain(|| {
             if verify {
                 read::verify_history(database)?;
             }
-            if verify || meta.settled < meta.head {
-                let found = read::checkpoint(database)?.records.len();
+            if verify || !unsettled.is_empty() {
+                let found = read::checkpoint(database, &unsettled)?.records.len();
                 return Ok(u64::try_from(found).unwrap_or(u64::MAX));
             }
             Ok(database.begin_read()?.open_table(RECORDS)?.len()?)

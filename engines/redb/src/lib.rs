@@ -144,8 +144,7 @@ impl Engine for Redb {
     }
 
     async fn load(&self) -> Result<Checkpoint, StoreError> {
-        self.ask(|reply| Job::Recover { reply }).await??;
-        self.read(read::checkpoint).await
+        self.ask(|reply| Job::Load { reply }).await?
     }
 
     /// The batch is written even if the returned future is dropped.

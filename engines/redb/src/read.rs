@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use switchboard_model::Revision;
 use switchboard_store::codec::{Decoder, EncodedEdit, decode_history, encode_key};
 use switchboard_store::{Checkpoint, Commit};
@@ -14,13 +12,10 @@ use crate::unsettled::{Patience, Unsettled};
 /// A page of history ends early at this many encoded bytes, whatever number of commits was asked for.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Reads everything there is. One damaged record fails it.
-pub(crate) fn checkpoint(database: &Database) -> Result<Checkpoint, Fault> {
+/// Reads everything there is, `unsettled` over what is among the records. One damaged record fails it.
+pub(crate) fn checkpoint(database: &Database, unsettled: &Unsettled) -> Result<Checkpoint, Fault> {
     let txn = database.begin_read()?;
-    let meta = Meta::read(&txn)?;
-    let mut newest: BTreeMap<Vec<u8>, Option<Bytes>> = BTreeMap::new();
-    since_settled(&txn, meta, |key, value| drop(newest.insert(key, value)))?;
-    let Meta { head, floor, .. } = meta;
+    let Meta { head, floor, .. } = Meta::read(&txn)?;
     let table = txn.open_table(RECORDS)?;
     let (promised, mut found) = (table.len()?, 0);
     let mut records = Vec::new();
@@ -33,13 +28,16 @@ pub(crate) fn checkpoint(database: &Database) -> Result<Checkpoint, Fault> {
         records.push(kept);
         Ok(())
     };
+    let mut newest = unsettled.iter().peekable();
     for row in table.iter()? {
         let (key, sealed) = row?;
         found += 1;
         let value = seal::open(key.value(), sealed.value())?;
-        match newest.remove(key.value()) {
-            Some(Some(newer)) => read(&newer)?,
-            Some(None) => {}
+        while let Some((_, value)) = newest.next_if(|(newer, _)| *newer < key.value()) {
+            value.map_or(Ok(()), |value| read(value))?;
+        }
+        match newest.next_if(|(newer, _)| *newer == key.value()) {
+            Some((_, newer)) => newer.map_or(Ok(()), |newer| read(newer))?,
             None => read(value)?,
         }
     }
@@ -47,36 +45,25 @@ pub(crate) fn checkpoint(database: &Database) -> Result<Checkpoint, Fault> {
     if found != promised {
         return Err(Fault::Damaged(format!("{found} of {promised} records are readable")));
     }
-    for value in newest.into_values().flatten() {
-        read(&value)?;
+    for (_, value) in newest {
+        value.map_or(Ok(()), |value| read(value))?;
     }
     Ok(Checkpoint { revision: head, floor, records })
 }
 
-/// What was not settled when the file was last written.
+/// What history has that is not among the records.
 pub(crate) fn unsettled(database: &Database, patience: Patience, meta: Meta) -> Result<Unsettled, Fault> {
     let mut unsettled = Unsettled::new(patience, meta);
-    let grown = since_settled(&database.begin_read()?, meta, |key, value| unsettled.insert(key, value))?;
-    unsettled.grown(grown);
-    Ok(unsettled)
-}
-
-/// Each record that was written since, in order, and how many bytes of history that is.
-fn since_settled(
-    txn: &ReadTransaction,
-    meta: Meta,
-    mut each: impl FnMut(Vec<u8>, Option<Bytes>),
-) -> Result<usize, Fault> {
+    if meta.settled >= meta.head {
+        return Ok(unsettled);
+    }
+    let txn = database.begin_read()?;
     let mut decoder = Decoder::default();
     let mut next = meta.settled.next();
-    let mut bytes = 0;
-    if meta.settled >= meta.head {
-        return Ok(bytes);
-    }
     for row in txn.open_table(HISTORY)?.range(next.0..)? {
         let (last, sealed) = row?;
         let value = seal::open(&last.value().to_be_bytes(), sealed.value())?;
-        bytes += value.len();
+        unsettled.grown(value.len());
         for commit in decode_history(Bytes::copy_from_slice(value))? {
             if commit.revision < next {
                 continue;
@@ -88,7 +75,7 @@ fn since_settled(
                 if let Some(either) = after.as_ref().or(before.as_ref()) {
                     let key = encode_key(&decoder.value(either)?.key());
                     // A value that shares its row's memory would keep all of it.
-                    each(key, after.map(|after| Bytes::copy_from_slice(&after)));
+                    unsettled.insert(key, after.map(|after| Bytes::copy_from_slice(&after)));
                 }
             }
             next = next.next();
@@ -97,7 +84,7 @@ fn since_settled(
     if next != meta.head.next() {
         return Err(Fault::Damaged(format!("commit {next} is missing from history")));
     }
-    Ok(bytes)
+    Ok(unsettled)
 }
 
 pub(crate) enum Page {

@@ -78,16 +78,9 @@ impl Unsettled {
     }
 
     pub(crate) fn insert(&mut self, key: Vec<u8>, value: Option<Bytes>) {
-        self.waiting += OVERHEAD + key.len() + value.as_ref().map_or(0, Bytes::len);
-        let key_length = key.len();
-        if let Some(old) = self.values.insert(key, value) {
-            self.forget(key_length, old.as_ref());
-        }
-    }
-
-    fn forget(&mut self, key_length: usize, value: Option<&Bytes>) {
-        let weight = OVERHEAD + key_length + value.map_or(0, Bytes::len);
-        self.waiting = self.waiting.saturating_sub(weight);
+        let old = self.values.get(&key).map_or(0, |old| weight(&key, old.as_ref()));
+        self.waiting = (self.waiting + weight(&key, value.as_ref())).saturating_sub(old);
+        self.values.insert(key, value);
     }
 
     /// History has grown.
@@ -109,18 +102,14 @@ impl Unsettled {
         count: usize,
         meta: Meta,
     ) -> Result<Meta, Fault> {
-        for _ in 0..count {
-            let from = self.passed.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let next = self.values.range::<[u8], _>((from, Bound::Unbounded)).next();
-            let Some(key) = next.map(|(key, _)| key.clone()) else { break };
-            if let Some((key, value)) = self.values.remove_entry(&key) {
-                write(records, &key, value.as_ref())?;
-                self.forget(key.len(), value.as_ref());
-            }
+        let passed = self.passed.take();
+        for (key, value) in self.values.extract_if(after(passed.as_ref()), |_, _| true).take(count) {
+            write(records, &key, value.as_ref())?;
+            self.waiting = self.waiting.saturating_sub(weight(&key, value.as_ref()));
             self.passed = Some(key);
         }
-        let from = self.passed.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        if self.values.range::<[u8], _>((from, Bound::Unbounded)).next().is_some() {
+        self.passed = self.passed.take().or(passed);
+        if self.values.range::<Vec<u8>, _>(after(self.passed.as_ref())).next().is_some() {
             return Ok(meta);
         }
         // The sweep is over: of what there was when it began everything is written. If nothing is left, of all there is.
@@ -138,6 +127,19 @@ impl Unsettled {
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
+
+    /// In the order of their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&Bytes>)> {
+        self.values.iter().map(|(key, value)| (key.as_slice(), value.as_ref()))
+    }
+}
+
+fn after(key: Option<&Vec<u8>>) -> (Bound<&Vec<u8>>, Bound<&Vec<u8>>) {
+    (key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+fn weight(key: &[u8], value: Option<&Bytes>) -> usize {
+    OVERHEAD + key.len() + value.map_or(0, Bytes::len)
 }
 
 fn write(records: &mut Table<'_, &[u8], &[u8]>, key: &[u8], value: Option<&Bytes>) -> Result<(), Fault> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_model::Revision;
-use switchboard_store::{CommitError, Plan, StoreError};
+use switchboard_store::{Checkpoint, CommitError, Plan, StoreError};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,6 +10,7 @@ use crate::batch;
 use crate::fault::{Fault, contain};
 use crate::file::File;
 use crate::meta::Meta;
+use crate::read;
 use crate::unsettled::Unsettled;
 
 type Answers = Vec<Result<Revision, CommitError>>;
@@ -26,9 +27,9 @@ pub(crate) enum Job {
         through: Revision,
         reply: oneshot::Sender<Result<bool, StoreError>>,
     },
-    /// Opens the file again if an error made that necessary.
-    Recover {
-        reply: oneshot::Sender<Result<(), StoreError>>,
+    /// Reads everything, after opening the file again if an error made that necessary.
+    Load {
+        reply: oneshot::Sender<Result<Checkpoint, StoreError>>,
     },
     Close {
         reply: oneshot::Sender<Result<(), StoreError>>,
@@ -73,8 +74,8 @@ impl Writer {
                 Job::Compact { through, reply } => {
                     let _ = reply.send(self.compact(through));
                 }
-                Job::Recover { reply } => {
-                    let _ = reply.send(self.recover());
+                Job::Load { reply } => {
+                    let _ = reply.send(self.load());
                 }
                 Job::Close { reply } => {
                     // Refuses what comes from now on before those who wait hear of it.
@@ -107,7 +108,7 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Vec<Plan>) -> Result<Answers, StoreError> {
-        let written = self.write("writing to", |database, meta, unsettled| {
+        let written = self.work("writing to", |database, meta, unsettled| {
             batch::commit(database, meta, unsettled, batch)
         })?;
         self.advance(written.meta);
@@ -121,13 +122,13 @@ impl Writer {
             return Ok(true);
         }
         let compacted =
-            self.write("compacting", |database, meta, _| batch::compact(database, meta, through))?;
+            self.work("compacting", |database, meta, _| batch::compact(database, meta, through))?;
         self.advance(compacted.meta);
         Ok(compacted.more)
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
-        let meta = self.write("writing to", batch::settle)?;
+        let meta = self.work("writing to", batch::settle)?;
         self.advance(meta);
         Ok(())
     }
@@ -149,6 +150,11 @@ impl Writer {
             }
         }
         self.file.close()
+    }
+
+    fn load(&mut self) -> Result<Checkpoint, StoreError> {
+        self.recover()?;
+        self.work("reading", |database, _, unsettled| read::checkpoint(database, unsettled))
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -182,8 +188,8 @@ impl Writer {
         }
     }
 
-    /// Runs a transaction; any error of it latches.
-    fn write<T>(
+    /// Works on the file; any error of it latches.
+    fn work<T>(
         &mut self,
         doing: &str,
         work: impl FnOnce(&redb::Database, Meta, &mut Unsettled) -> Result<T, Fault>,
