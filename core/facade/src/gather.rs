@@ -179,7 +179,7 @@ mod tests {
         (0..count).map(|n| u8::try_from(n % 251).unwrap()).collect()
     }
 
-    /// Counts what reaches the other side.
+    /// What reaches the other side.
     async fn heard(mut far: tokio::io::DuplexStream) -> Vec<u8> {
         let mut all = Vec::new();
         far.read_to_end(&mut all).await.unwrap();
@@ -205,7 +205,7 @@ mod tests {
         let mut work = pin!(near.drive(work));
         let mut read = [0; 64];
         let mut turn = async || {
-            futures_now(work.as_mut()).await;
+            poll_once(work.as_mut()).await;
             let mut buffer = ReadBuf::new(&mut read);
             let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut far).poll_read(cx, &mut buffer))).await;
             String::from_utf8(buffer.filled().to_vec()).unwrap()
@@ -214,8 +214,7 @@ mod tests {
         assert_eq!(turn().await, "and together");
     }
 
-    /// Polls once.
-    async fn futures_now<F: Future>(mut work: Pin<&mut F>) {
+    async fn poll_once<F: Future>(mut work: Pin<&mut F>) {
         poll_fn(|cx| {
             let _ = work.as_mut().poll(cx);
             Poll::Ready(())

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +17,11 @@ use switchboard_registry::{Caller, Registry};
 use crate::bolt::Reader;
 use crate::config::Config;
 use crate::lens::accounts::{put_guard, put_role, put_user};
+use crate::lens::keys::Keys;
+use crate::lens::lease_from_wire;
 use crate::lens::projection::Projections;
+use crate::lens::range::{End, KeyRange};
 use crate::lens::restored::Restored;
-use crate::lens::{entry_key, keyspace, lease_from_wire};
 use crate::plan::apply::{Apply, Pasts};
 use crate::plan::bring::Bring;
 use crate::plan::permit::Who;
@@ -54,9 +55,12 @@ pub async fn import(registry: &Registry, section: &Section, file: &Path) -> anyh
     let read = tokio::task::spawn_blocking(move || read(&path)).await?;
     let restored = read.with_context(|| format!("{} cannot be imported", file.display()))?;
     let caller = Caller::internal("etcd");
-    let first = registry.view(&caller)?.entries(Bound::Included(entry_key(Bytes::new()))).next().cloned();
-    if first.is_some_and(|first| *first.key.keyspace == *keyspace()) {
-        bail!("there are keys of etcd already; import into another folder: --data-dir DIR");
+    let view = registry.view(&caller)?;
+    let everything = KeyRange { start: Bytes::from_static(&[0]), end: End::Open };
+    let keys = Keys { at: &view, projections: &projections };
+    let is_taken = |id: &i64| lease_from_wire(*id).is_some_and(|id| view.lease(id).is_some());
+    if keys.range(&everything).next().is_some() || restored.leases.keys().any(is_taken) {
+        bail!("there are keys or leases of etcd already; import into another folder: --data-dir DIR");
     }
     let imported = Imported {
         revision: restored.revision,

@@ -11,7 +11,6 @@ use switchboard_registry::Caller;
 
 use super::{Shared, State, VERSION};
 use crate::lens::accounts::Accounts;
-use crate::lens::revision_to_wire;
 use crate::wire::etcdserverpb::response_op::Response as Done;
 
 /// Beside those of the whole process, so that one look at this port tells all.
@@ -186,7 +185,6 @@ pub(super) fn render(state: &Shared) -> String {
     gauges.compacted.set(if compacted == 0 { -1 } else { compacted });
     if let Ok(view) = registry.view(&Caller::internal("etcd")) {
         set(&gauges.auth, Accounts(&view).guard().revision);
-        gauges.revision.set(revision_to_wire(view.revision()));
     }
     set(&gauges.streams, state.watch_streams.load(Ordering::Relaxed).try_into().unwrap_or(u64::MAX));
     set(&gauges.watchers, state.watchers.load(Ordering::Relaxed).try_into().unwrap_or(u64::MAX));

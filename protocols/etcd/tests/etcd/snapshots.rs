@@ -141,6 +141,26 @@ async fn what_is_no_snapshot_is_refused_and_changes_nothing() {
     assert_eq!(import(&registry, &Section::default(), &file).await.unwrap().keys, 1);
 }
 
+/// It began, and said half-way that a part was imported: no plain key was there, and so it seemed to be empty.
+#[tokio::test]
+async fn nothing_is_brought_in_beside_instances_or_leases_that_are_there() {
+    let world = world().await;
+    let lease = world.grant_as(None, 500).await;
+    let put =
+        pb::PutRequest { key: b("/services/web/1"), value: b("10.0.0.1:80"), lease, ..Default::default() };
+    world.kv().put(put).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("saved.db");
+    std::fs::write(&file, saved(&world, None).await.unwrap()).unwrap();
+    let (_, registry) = engine();
+    registry.loaded().await.unwrap();
+    assert_eq!(import(&registry, &Section::default(), &file).await.unwrap().keys, 1);
+    let head = registry.head();
+    let again = import(&registry, &Section::default(), &file).await.unwrap_err();
+    assert!(again.to_string().contains("leases of etcd already"), "{again}");
+    assert_eq!(registry.head(), head);
+}
+
 /// Whoever asks and goes leaves nobody working for it: others are told.
 #[tokio::test]
 async fn who_goes_on_the_way_makes_room_for_others() {
